@@ -1,0 +1,385 @@
+/*
+ * remora.h - the one public header of Remora.
+ *
+ * Remora opens a Hugging Face model directory and runs it inside the process
+ * that called it. This header is all a host (NGINX, SQLite, the command line)
+ * may see of it: models, engines, jobs, tokens, and the HTTP bodies that go
+ * with them. Nothing here exits, aborts, prints or changes global state.
+ *
+ * Conventions
+ *   Text       pointer plus length in bytes; it needs no terminator, may hold
+ *              NUL, and is read as UTF-8 with every maximal ill-formed part
+ *              replaced by U+FFFD.
+ *   Status     every function that can fail returns rmr_status: RMR_OK or a
+ *              negative value, and fills *err with one sentence when err is
+ *              not NULL. On failure *out parameters are set to NULL and
+ *              nothing is left to release.
+ *   Options    structures start with their own size, so they can grow. Fill
+ *              one with its _init function, then set what differs. NULL means
+ *              all defaults.
+ *   Ownership  what _open, _start, _new or _retain gave is handed back with
+ *              _release, _stop or _free, all of which accept NULL.
+ *   Threads    models and engines may be used by any number of threads at
+ *              once. An rmr_tokens belongs to one thread at a time. Models
+ *              survive fork(2); engines do not: start them after it.
+ */
+#ifndef RMR_REMORA_H
+#define RMR_REMORA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define RMR_API __attribute__((visibility("default")))
+#else
+#define RMR_API
+#endif
+
+/* ------------------------------------------------------------------ errors */
+
+typedef enum rmr_status {
+    RMR_OK = 0,
+    RMR_ERR_NOMEM = -1,       /* out of memory */
+    RMR_ERR_IO = -2,          /* a file cannot be opened or read */
+    RMR_ERR_FORMAT = -3,      /* a file or a body is not what it should be */
+    RMR_ERR_UNSUPPORTED = -4, /* well formed, but Remora does not run it */
+    RMR_ERR_RANGE = -5,       /* a value is not allowed; NaN, infinity */
+    RMR_ERR_TOO_LONG = -6,    /* a text exceeds the model, not to be cut */
+    RMR_ERR_BUSY = -7,        /* the queue is full: try again later */
+    RMR_ERR_TIMEOUT = -8,     /* the deadline passed */
+    RMR_ERR_CANCELED = -9,    /* the caller canceled, or the engine stopped */
+    RMR_ERR_DEVICE = -10      /* a compute device or a thread failed */
+} rmr_status;
+
+/* One sentence naming the file, the field and what would fix it. It never
+ * contains text that was given to be embedded. Always NUL-terminated. */
+typedef struct rmr_error {
+    rmr_status status;
+    char message[512];
+} rmr_error;
+
+/* "ok", "out of memory", ...: a static string for any value. */
+RMR_API const char *rmr_status_name(rmr_status status);
+
+/* The version of this library, "MAJOR.MINOR.PATCH". */
+RMR_API const char *rmr_version(void);
+
+/* A text: len bytes at data. data may be NULL when len is 0. */
+typedef struct rmr_text {
+    const char *data;
+    size_t len;
+} rmr_text;
+
+/* ------------------------------------------------------------------ models */
+
+typedef enum rmr_dtype {
+    RMR_DTYPE_F32 = 0 /* IEEE float32, the reference's arithmetic */
+} rmr_dtype;
+
+typedef enum rmr_pooling {
+    RMR_POOLING_CLS = 1, /* the first token's vector */
+    RMR_POOLING_MEAN,    /* the mean over all tokens */
+    RMR_POOLING_MAX      /* the maximum over all tokens, per component */
+} rmr_pooling;
+
+/* Reads "f32" into *dtype. UNSUPPORTED for any other name. */
+RMR_API rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype,
+                                   rmr_error *err);
+
+/* "cls", "mean", "max". */
+RMR_API const char *rmr_pooling_name(rmr_pooling pooling);
+
+/* An opened model: immutable, reference counted, shared by the process. */
+typedef struct rmr_model rmr_model;
+
+typedef struct rmr_model_options {
+    size_t size;
+    rmr_dtype dtype;    /* arithmetic; default RMR_DTYPE_F32 */
+    const char *sha256; /* 64 hex digits that model.safetensors must have, or
+                         * NULL; refused for sharded weights */
+} rmr_model_options;
+
+RMR_API void rmr_model_options_init(rmr_model_options *options);
+
+/*
+ * Opens the Hugging Face or sentence-transformers directory `path`:
+ * config.json, model.safetensors (or its shards through
+ * model.safetensors.index.json), tokenizer.json, and where present
+ * modules.json with the modules it names and sentence_bert_config.json.
+ *
+ * A second open of the same files with the same options, under whatever path,
+ * gives the same model with one more reference. Weights stay mapped read-only:
+ * replace a model by renaming a new directory over it, never by writing into
+ * its files.
+ *
+ * Errors: IO, FORMAT, UNSUPPORTED, RANGE (non-finite weights, absurd sizes,
+ * sha256 that differs), NOMEM.
+ */
+RMR_API rmr_status rmr_model_open(rmr_model **out, const char *path,
+                                  const rmr_model_options *options,
+                                  rmr_error *err);
+
+/* One more reference; returns its argument. */
+RMR_API rmr_model *rmr_model_retain(rmr_model *model);
+RMR_API void rmr_model_release(rmr_model *model);
+
+/* What a model is. Strings live as long as the model. */
+typedef struct rmr_model_info {
+    size_t size;
+    const char *path;         /* as first opened */
+    const char *architecture; /* config.json's model_type: "bert" */
+    rmr_dtype dtype;
+    rmr_pooling pooling;
+    int pooling_guessed;     /* no 1_Pooling: mean was assumed */
+    int normalize;           /* the model ends with L2 normalisation */
+    uint32_t dim;            /* components of an embedding */
+    uint32_t max_tokens;     /* longest sequence, special tokens included */
+    uint32_t vocab_size;     /* rows of the embedding table */
+    uint32_t num_layers;     /* config.json's num_hidden_layers */
+    uint32_t num_heads;      /* config.json's num_attention_heads */
+    uint32_t hidden_size;    /* config.json's hidden_size */
+    uint64_t num_parameters; /* in the tensors that are used */
+    uint64_t bytes;          /* of weights: mapped and converted */
+} rmr_model_info;
+
+/* Set info->size before the call; fields beyond it are left alone. */
+RMR_API void rmr_model_get_info(const rmr_model *model, rmr_model_info *info);
+
+/* ------------------------------------------------------------------ tokens */
+
+typedef enum rmr_truncate {
+    RMR_TRUNCATE_END = 0, /* keep the beginning (the reference's default) */
+    RMR_TRUNCATE_START,   /* keep the end */
+    RMR_TRUNCATE_NONE     /* never cut: a longer text is TOO_LONG */
+} rmr_truncate;
+
+/* One token. [start, end) are the bytes of the text that it stands for, 0, 0
+ * for a token that the model adds. */
+typedef struct rmr_token {
+    uint32_t id;
+    uint32_t type_id;
+    size_t start;
+    size_t end;
+} rmr_token;
+
+/* A list of tokens that grows as needed and is reused between calls. */
+typedef struct rmr_tokens rmr_tokens;
+
+RMR_API rmr_status rmr_tokens_new(rmr_tokens **out, rmr_error *err);
+RMR_API void rmr_tokens_free(rmr_tokens *tokens);
+/* The *count tokens of the last rmr_tokenize; valid until the next one. */
+RMR_API const rmr_token *rmr_tokens_data(const rmr_tokens *tokens,
+                                         size_t *count);
+/* 1 when the last rmr_tokenize cut its text. */
+RMR_API int rmr_tokens_truncated(const rmr_tokens *tokens);
+
+/*
+ * Tokenizes one text as the model would see it, special tokens included.
+ * max_tokens: the limit, 0 for none; what exceeds it is handled as `truncate`
+ * says. Errors: TOO_LONG, RANGE (no room for the special tokens), NOMEM.
+ */
+RMR_API rmr_status rmr_tokenize(const rmr_model *model, rmr_text text,
+                                uint32_t max_tokens, rmr_truncate truncate,
+                                rmr_tokens *tokens, rmr_error *err);
+
+/* The vocabulary's entry for id (UTF-8, terminated, lives with the model), or
+ * NULL when there is none. */
+RMR_API const char *rmr_token_string(const rmr_model *model, uint32_t id);
+
+/* ------------------------------------------------------------------ engine */
+
+/* Compute threads and the bounded queue they share. */
+typedef struct rmr_engine rmr_engine;
+
+typedef struct rmr_engine_options {
+    size_t size;
+    uint32_t threads;      /* 0: the CPUs this process may use, by affinity and
+                            * cgroup quota */
+    uint32_t queue_jobs;   /* jobs waiting or running; default 1,024 */
+    uint64_t queue_bytes;  /* bytes of text they may hold; default 256 MiB */
+    uint32_t batch_tokens; /* a batch's target size in tokens; default 2,048 */
+} rmr_engine_options;
+
+RMR_API void rmr_engine_options_init(rmr_engine_options *options);
+
+/*
+ * Starts the threads. They run with every signal blocked but SIGILL, SIGFPE,
+ * SIGSEGV and SIGBUS, at normal priority, on any CPU the process may use.
+ * Errors: NOMEM, DEVICE (a thread could not be started), RANGE.
+ */
+RMR_API rmr_status rmr_engine_start(rmr_engine **out,
+                                    const rmr_engine_options *options,
+                                    rmr_error *err);
+
+/* Cancels every job, waits for the threads to end, frees the engine. Each
+ * job's done callback has been called when this returns. */
+RMR_API void rmr_engine_stop(rmr_engine *engine);
+
+typedef struct rmr_engine_info {
+    size_t size;
+    uint32_t threads;
+    uint32_t jobs;       /* waiting or running now */
+    uint64_t batches;    /* forward passes since the start */
+    uint64_t texts;      /* texts computed since the start */
+    uint64_t tokens;     /* tokens computed since the start */
+    uint64_t truncated;  /* texts cut since the start */
+} rmr_engine_info;
+
+/* Set info->size before the call; fields beyond it are left alone. */
+RMR_API void rmr_engine_get_info(rmr_engine *engine, rmr_engine_info *info);
+
+/* -------------------------------------------------------------------- jobs */
+
+/* Work that was handed to an engine: reference counted, owns all it needs. */
+typedef struct rmr_job rmr_job;
+
+/* Called once per job, from a compute thread (or from inside rmr_engine_stop),
+ * when its result is final, however it ended. It must not block, and may call
+ * anything of this header but rmr_engine_stop and rmr_job_wait. */
+typedef void rmr_job_done(rmr_job *job, void *user);
+
+typedef enum rmr_normalize {
+    RMR_NORMALIZE_MODEL = 0, /* as the model directory says */
+    RMR_NORMALIZE_ON,        /* unit L2 length */
+    RMR_NORMALIZE_OFF        /* as pooled */
+} rmr_normalize;
+
+typedef struct rmr_embed_options {
+    size_t size;
+    uint32_t dimensions;     /* keep the first n components, then normalise;
+                              * 0: all */
+    rmr_normalize normalize; /* default RMR_NORMALIZE_MODEL */
+    rmr_truncate truncate;   /* default RMR_TRUNCATE_END */
+    uint64_t timeout_ms;     /* from now; 0: none */
+} rmr_embed_options;
+
+RMR_API void rmr_embed_options_init(rmr_embed_options *options);
+
+/* What became of one text. */
+typedef struct rmr_text_result {
+    uint32_t tokens;    /* run through the model, special tokens included */
+    uint32_t truncated; /* 1: the text was longer and was cut */
+} rmr_text_result;
+
+/*
+ * Hands count >= 1 texts to the engine. Texts are copied; the model is
+ * retained; done may be NULL. On success the caller owns one reference of
+ * *out, also when done has already run. Errors here: BUSY, RANGE, NOMEM;
+ * whatever happens later is the job's own status.
+ */
+RMR_API rmr_status rmr_embed_start(rmr_engine *engine, rmr_model *model,
+                                   const rmr_text *texts, size_t count,
+                                   const rmr_embed_options *options,
+                                   rmr_job_done *done, void *user,
+                                   rmr_job **out, rmr_error *err);
+
+/* Drops the work as soon as it can be; done is still called. Idempotent. */
+RMR_API void rmr_job_cancel(rmr_job *job);
+RMR_API void rmr_job_release(rmr_job *job);
+
+/* Waits up to timeout_ms. 1 when the job is final, else 0. */
+RMR_API int rmr_job_wait(rmr_job *job, uint64_t timeout_ms);
+
+/* How a final job ended. */
+RMR_API rmr_status rmr_job_result(const rmr_job *job, rmr_error *err);
+
+/* The vectors of an embedding job that ended RMR_OK: [*count, *dim] float32,
+ * row-major, in the order of the texts; NULL otherwise. Lives with the job. */
+RMR_API const float *rmr_job_embeddings(const rmr_job *job, size_t *count,
+                                        size_t *dim);
+/* One entry per text of a job that ended RMR_OK; NULL otherwise. */
+RMR_API const rmr_text_result *rmr_job_texts(const rmr_job *job,
+                                             size_t *count);
+
+/*
+ * Start, wait and copy in one call. embeddings: [count, dim] floats, where dim
+ * is options->dimensions or the model's; results: count entries, or NULL.
+ * Errors: those of rmr_embed_start and of the job. Nothing is written to
+ * embeddings on failure.
+ */
+RMR_API rmr_status rmr_embed(rmr_engine *engine, rmr_model *model,
+                             const rmr_text *texts, size_t count,
+                             const rmr_embed_options *options,
+                             float *embeddings, rmr_text_result *results,
+                             rmr_error *err);
+
+/* -------------------------------------------------------------------- HTTP */
+
+/* A model under the name that clients use for it. */
+typedef struct rmr_named_model {
+    const char *name;
+    rmr_model *model;
+} rmr_named_model;
+
+typedef struct rmr_http_options {
+    size_t size;
+    const rmr_named_model *models; /* those a request may name; the list and
+                                    * its names must outlive the job */
+    size_t num_models;
+    rmr_truncate truncate; /* when the request does not say; default NONE */
+    uint64_t timeout_ms;   /* 0: none */
+} rmr_http_options;
+
+RMR_API void rmr_http_options_init(rmr_http_options *options);
+
+/* A whole HTTP reply body; lives with its job. */
+typedef struct rmr_http_reply {
+    int status;         /* 200, 400, 404, 429, 499, 500, 503, 504 */
+    uint32_t truncated; /* texts that were cut */
+    uint32_t tokens;    /* tokens computed */
+    const char *body;   /* application/json */
+    size_t len;
+} rmr_http_reply;
+
+/*
+ * Hands the body of an OpenAI `POST /v1/embeddings` to the engine: JSON is
+ * parsed, texts are computed and the reply is written on compute threads. The
+ * body is copied. A job that was accepted always has a reply, an OpenAI error
+ * object when it failed. Errors here: BUSY, NOMEM.
+ * Contract: https://platform.openai.com/docs/api-reference/embeddings with
+ * `truncate` (false, true, "NONE", "START", "END") and `normalize` added.
+ */
+RMR_API rmr_status rmr_http_embeddings_start(rmr_engine *engine,
+                                             const char *body, size_t len,
+                                             const rmr_http_options *options,
+                                             rmr_job_done *done, void *user,
+                                             rmr_job **out, rmr_error *err);
+
+/* The reply of a final job that rmr_http_*_start made; NULL for others. */
+RMR_API const rmr_http_reply *rmr_job_http_reply(const rmr_job *job);
+
+/*
+ * Writes {"error":{"message","type","param","code"}} for an HTTP status into
+ * buf and returns its length, at most cap - 1; message is escaped, and cut
+ * rather than the JSON. 1,024 bytes hold any rmr_error.
+ */
+RMR_API size_t rmr_http_error_body(int status, const char *message, char *buf,
+                                   size_t cap);
+
+/* The HTTP status that an rmr_status stands for. */
+RMR_API int rmr_http_status(rmr_status status);
+
+/* ----------------------------------------------------------------- helpers */
+
+#define RMR_F32_CHARS 20 /* room for any float32 as text, with its NUL */
+
+/* Writes the shortest decimal that reads back as the same float32, valid as
+ * JSON, and returns its length. value must be finite. */
+RMR_API size_t rmr_format_f32(float value, char buf[RMR_F32_CHARS]);
+
+/* Cosine similarity of two vectors of n components, accumulated in double; 0
+ * when either has no length. */
+RMR_API double rmr_cosine(const float *a, const float *b, size_t n);
+
+/* CPUs this process may use, by affinity and cgroup quota; at least 1. */
+RMR_API uint32_t rmr_cpu_count(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
