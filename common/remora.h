@@ -367,8 +367,9 @@ RMR_API int rmr_http_status(rmr_status status);
 
 #define RMR_F32_CHARS 20 /* room for any float32 as text, with its NUL */
 
-/* Writes the shortest decimal that reads back as the same float32, valid as
- * JSON, and returns its length. value must be finite. */
+/* Writes a decimal that reads back as the same float32, as short as one can be
+ * (a tie between two neighbours aside), valid as JSON, in any locale; returns
+ * its length. value must be finite. */
 RMR_API size_t rmr_format_f32(float value, char buf[RMR_F32_CHARS]);
 
 /* Cosine similarity of two vectors of n components, accumulated in double; 0
