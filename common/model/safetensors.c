@@ -1,0 +1,410 @@
+/*
+ * safetensors.c - finds, maps, checks and converts the weights of a model. It
+ * must never unpickle anything, and never give out a value that is not finite.
+ */
+#include "common/model/safetensors.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/base/alloc.h"
+#include "common/base/file.h"
+#include "common/base/json.h"
+#include "common/base/sha256.h"
+#include "common/model/safetensors_header.h"
+
+/* A mapped weights file. */
+typedef struct shard {
+    char *path;
+    rmr_file file;
+} shard;
+
+struct rmr_weights {
+    char *directory;
+    shard *shards; /* [num_shards] */
+    size_t num_shards;
+    size_t shards_capacity;
+    rmr_tensor_list tensors; /* sorted by name */
+    float **converted;       /* [num_converted] */
+    size_t num_converted;
+    size_t converted_capacity;
+    uint64_t num_parameters;
+    uint64_t bytes;
+};
+
+void rmr_weights_close(rmr_weights *weights)
+{
+    if (!weights)
+        return;
+    for (size_t i = 0; i < weights->num_converted; i++)
+        rmr_free(weights->converted[i]);
+    for (size_t i = 0; i < weights->num_shards; i++) {
+        rmr_file_unmap(&weights->shards[i].file);
+        rmr_free(weights->shards[i].path);
+    }
+    rmr_tensor_list_free(&weights->tensors);
+    rmr_free(weights->converted);
+    rmr_free(weights->shards);
+    rmr_free(weights->directory);
+    rmr_free(weights);
+}
+
+static int exists(const char *directory, const char *name)
+{
+    char *path = rmr_path_join(directory, name);
+    int found = path && access(path, F_OK) == 0;
+    rmr_free(path);
+    return found;
+}
+
+/* Maps directory/name and lists its tensors. */
+static rmr_status add_shard(rmr_weights *weights, const char *name,
+                            rmr_error *err)
+{
+    shard *shards = rmr_grow(weights->shards, &weights->shards_capacity,
+                             weights->num_shards + 1, sizeof *shards);
+    if (!shards)
+        return rmr_fail_nomem(err, name);
+    weights->shards = shards;
+    char *path = rmr_path_join(weights->directory, name);
+    if (!path)
+        return rmr_fail_nomem(err, name);
+    shard *added = &shards[weights->num_shards++];
+    added->path = path;
+    rmr_status status = rmr_file_map(&added->file, path, err);
+    if (status)
+        return status;
+    return rmr_safetensors_list(&weights->tensors, added->file.data,
+                                added->file.size, path, err);
+}
+
+static int has_shard(const rmr_weights *weights, const char *name)
+{
+    for (size_t i = 0; i < weights->num_shards; i++) {
+        const char *base = strrchr(weights->shards[i].path, '/');
+        if (base && strcmp(base + 1, name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Adds every file that the index's weight_map names, once. */
+static rmr_status add_index(rmr_weights *weights, const char *path,
+                            const json_t *root, rmr_error *err)
+{
+    const json_t *map = json_object_get(root, "weight_map");
+    if (!json_is_object(map) || json_object_size(map) == 0) {
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s: \"weight_map\" must be an object that is not "
+                        "empty",
+                        path);
+    }
+    const char *tensor;
+    json_t *value;
+    json_object_foreach((json_t *)map, tensor, value)
+    {
+        const char *name = json_string_value(value);
+        if (!name || !*name || strchr(name, '/') || !rmr_path_is_inside(name)) {
+            return rmr_fail(err, RMR_ERR_FORMAT,
+                            "%s: \"weight_map\" must give \"%s\" the name of a "
+                            "file in the same directory",
+                            path, tensor);
+        }
+        if (has_shard(weights, name))
+            continue;
+        rmr_status status = add_shard(weights, name, err);
+        if (status)
+            return status;
+    }
+    return RMR_OK;
+}
+
+static rmr_status open_index(rmr_weights *weights, rmr_error *err)
+{
+    char *path =
+        rmr_path_join(weights->directory, "model.safetensors.index.json");
+    if (!path)
+        return rmr_fail_nomem(err, weights->directory);
+    json_t *root;
+    rmr_status status = rmr_json_load_file(&root, path, err);
+    if (!status) {
+        status = add_index(weights, path, root, err);
+        json_decref(root);
+    }
+    rmr_free(path);
+    return status;
+}
+
+static rmr_status fail_no_weights(const char *directory, rmr_error *err)
+{
+    if (!exists(directory, "pytorch_model.bin") &&
+        !exists(directory, "pytorch_model.bin.index.json")) {
+        return rmr_fail(err, RMR_ERR_IO,
+                        "%s has no model.safetensors and no "
+                        "model.safetensors.index.json",
+                        directory);
+    }
+    return rmr_fail(
+        err, RMR_ERR_UNSUPPORTED,
+        "%s has only pytorch_model.bin, a pickle, which can run code and is "
+        "refused: convert it with AutoModel.from_pretrained(DIR)"
+        ".save_pretrained(DIR), which writes model.safetensors",
+        directory);
+}
+
+static rmr_status check_sha256(const rmr_weights *weights, const char *expected,
+                               rmr_error *err)
+{
+    const shard *only = &weights->shards[0];
+    char actual[RMR_SHA256_HEX];
+    rmr_status status =
+        rmr_sha256_hex(only->file.data, only->file.size, actual, err);
+    if (status || strcasecmp(actual, expected) == 0)
+        return status;
+    return rmr_fail(err, RMR_ERR_RANGE,
+                    "%s has SHA-256 %s, not %s as was asked for", only->path,
+                    actual, expected);
+}
+
+static rmr_status open_files(rmr_weights *weights, const char *sha256,
+                             rmr_error *err)
+{
+    const char *directory = weights->directory;
+    if (exists(directory, "model.safetensors")) {
+        rmr_status status = add_shard(weights, "model.safetensors", err);
+        return status || !sha256 ? status : check_sha256(weights, sha256, err);
+    }
+    if (!exists(directory, "model.safetensors.index.json"))
+        return fail_no_weights(directory, err);
+    if (sha256) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s has sharded weights, for which sha256 cannot be "
+                        "given",
+                        directory);
+    }
+    return open_index(weights, err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const rmr_tensor *)a)->name, ((const rmr_tensor *)b)->name);
+}
+
+/* Sorts by name; a name may stand in one shard only. */
+static rmr_status sort_tensors(rmr_tensor_list *list, rmr_error *err)
+{
+    qsort(list->items, list->count, sizeof *list->items, by_name);
+    for (size_t i = 1; i < list->count; i++) {
+        if (by_name(&list->items[i - 1], &list->items[i]) == 0) {
+            return rmr_fail(err, RMR_ERR_FORMAT,
+                            "%s: tensor \"%s\" is in another shard too",
+                            list->items[i].file, list->items[i].name);
+        }
+    }
+    return RMR_OK;
+}
+
+rmr_status rmr_weights_open(rmr_weights **out, const char *directory,
+                            const char *sha256, rmr_error *err)
+{
+    *out = NULL;
+    rmr_weights *weights = rmr_calloc(1, sizeof *weights);
+    if (!weights)
+        return rmr_fail_nomem(err, "weights");
+    rmr_status status;
+    weights->directory = rmr_strndup(directory, strlen(directory));
+    if (weights->directory)
+        status = open_files(weights, sha256, err);
+    else
+        status = rmr_fail_nomem(err, "weights");
+    if (!status)
+        status = sort_tensors(&weights->tensors, err);
+    if (status) {
+        rmr_weights_close(weights);
+        return status;
+    }
+    *out = weights;
+    return RMR_OK;
+}
+
+static const rmr_tensor *find(const rmr_weights *weights, const char *name)
+{
+    rmr_tensor key = {.name = (char *)name};
+    return bsearch(&key, weights->tensors.items, weights->tensors.count,
+                   sizeof key, by_name);
+}
+
+int rmr_weights_has(const rmr_weights *weights, const char *name)
+{
+    return find(weights, name) != NULL;
+}
+
+uint64_t rmr_weights_rows(const rmr_weights *weights, const char *name)
+{
+    const rmr_tensor *tensor = find(weights, name);
+    return tensor && tensor->num_dims ? tensor->shape[0] : 0;
+}
+
+static rmr_status check_shape(const rmr_tensor *tensor, uint64_t rows,
+                              uint64_t columns, rmr_error *err)
+{
+    const uint64_t *shape = tensor->shape;
+    if (rows && tensor->num_dims == 2 && shape[0] == rows &&
+        shape[1] == columns)
+        return RMR_OK;
+    if (!rows && tensor->num_dims == 1 && shape[0] == columns)
+        return RMR_OK;
+    char expected[64];
+    if (rows) {
+        snprintf(expected, sizeof expected, "[%llu, %llu]",
+                 (unsigned long long)rows, (unsigned long long)columns);
+    } else {
+        snprintf(expected, sizeof expected, "[%llu]",
+                 (unsigned long long)columns);
+    }
+    char actual[RMR_TENSOR_MAX_DIMS * 24] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < tensor->num_dims; i++) {
+        len += (size_t)snprintf(actual + len, sizeof actual - len, "%s%llu",
+                                i ? ", " : "", (unsigned long long)shape[i]);
+    }
+    return rmr_fail(err, RMR_ERR_FORMAT,
+                    "%s: tensor \"%s\" has the shape [%s] where config.json "
+                    "asks for %s",
+                    tensor->file, tensor->name, actual, expected);
+}
+
+static float bits_to_float(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float bf16_to_float(uint16_t half)
+{
+    return bits_to_float((uint32_t)half << 16);
+}
+
+/* IEEE 754 binary16, subnormals included. */
+static float f16_to_float(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+    uint32_t exponent = half >> 10 & 31, fraction = half & 1023;
+    if (exponent == 31)
+        return bits_to_float(sign | 0x7f800000 | fraction << 13);
+    if (exponent)
+        return bits_to_float(sign | (exponent + 112) << 23 | fraction << 13);
+    float value = (float)fraction / 16777216.0f;
+    return sign ? -value : value;
+}
+
+static void convert_values(const rmr_tensor *tensor, size_t count,
+                           float *values)
+{
+    if (strcmp(tensor->dtype, "F32") == 0) {
+        memcpy(values, tensor->data, count * sizeof *values);
+        return;
+    }
+    int bf16 = strcmp(tensor->dtype, "BF16") == 0;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t half;
+        memcpy(&half, (const char *)tensor->data + 2 * i, sizeof half);
+        values[i] = bf16 ? bf16_to_float(half) : f16_to_float(half);
+    }
+}
+
+/* A float32 copy of a tensor of `count` values, owned by weights. */
+static rmr_status convert(rmr_weights *weights, const rmr_tensor *tensor,
+                          size_t count, const float **out, rmr_error *err)
+{
+    float **list = rmr_grow(weights->converted, &weights->converted_capacity,
+                            weights->num_converted + 1, sizeof *list);
+    if (!list)
+        return rmr_fail_nomem(err, tensor->name);
+    weights->converted = list;
+    size_t bytes;
+    float *values = rmr_mul_size(count, sizeof *values, &bytes)
+                        ? rmr_malloc_aligned(bytes)
+                        : NULL;
+    if (!values)
+        return rmr_fail_nomem(err, tensor->name);
+    list[weights->num_converted++] = values;
+    convert_values(tensor, count, values);
+    weights->bytes += bytes;
+    *out = values;
+    return RMR_OK;
+}
+
+/* The tensor's values where they are, when that can be; else a copy. */
+static rmr_status map_or_convert(rmr_weights *weights, const rmr_tensor *tensor,
+                                 size_t count, const float **out,
+                                 rmr_error *err)
+{
+    const char *dtype = tensor->dtype;
+    int f32 = strcmp(dtype, "F32") == 0;
+    if (!f32 && strcmp(dtype, "F16") != 0 && strcmp(dtype, "BF16") != 0) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s: tensor \"%s\" has the dtype %s, not F32, F16 or "
+                        "BF16",
+                        tensor->file, tensor->name, dtype);
+    }
+    if (!f32 || (uintptr_t)tensor->data % sizeof(float) != 0)
+        return convert(weights, tensor, count, out, err);
+    *out = tensor->data;
+    weights->bytes += tensor->bytes;
+    return RMR_OK;
+}
+
+/* All exponents bits set is NaN or infinity; the loop has no branch so that it
+ * runs at the speed of memory. */
+static int all_finite(const float *values, size_t count)
+{
+    uint32_t bad = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        bad |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !bad;
+}
+
+rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
+                           uint64_t rows, uint64_t columns, const float **out,
+                           rmr_error *err)
+{
+    *out = NULL;
+    const rmr_tensor *tensor = find(weights, name);
+    if (!tensor) {
+        return rmr_fail(err, RMR_ERR_FORMAT, "%s: tensor \"%s\" is missing",
+                        weights->shards[0].path, name);
+    }
+    rmr_status status = check_shape(tensor, rows, columns, err);
+    if (status)
+        return status;
+    size_t count = (size_t)((rows ? rows : 1) * columns);
+    const float *values = NULL;
+    status = map_or_convert(weights, tensor, count, &values, err);
+    if (status)
+        return status;
+    if (!all_finite(values, count)) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "%s: tensor \"%s\" holds NaN or infinity", tensor->file,
+                        name);
+    }
+    weights->num_parameters += count;
+    *out = values;
+    return RMR_OK;
+}
+
+uint64_t rmr_weights_num_parameters(const rmr_weights *weights)
+{
+    return weights->num_parameters;
+}
+
+uint64_t rmr_weights_bytes(const rmr_weights *weights)
+{
+    return weights->bytes;
+}

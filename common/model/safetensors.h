@@ -1,0 +1,48 @@
+/*
+ * safetensors.h - the weights of a model directory: model.safetensors, or the
+ * shards that model.safetensors.index.json names, mapped and indexed by name.
+ * Format: https://github.com/huggingface/safetensors#format
+ *
+ * Headers are checked as strictly as the reference does: every tensor lies in
+ * its file, has the size that its shape and dtype say, overlaps no other and
+ * leaves no hole.
+ */
+#ifndef RMR_MODEL_SAFETENSORS_H
+#define RMR_MODEL_SAFETENSORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "common/base/error.h"
+
+typedef struct rmr_weights rmr_weights;
+
+/* Opens the weights in `directory`. sha256: what model.safetensors must have,
+ * or NULL. Errors: IO, FORMAT, UNSUPPORTED (pickled weights only; sha256 of
+ * shards), RANGE (sha256 differs), NOMEM. */
+rmr_status rmr_weights_open(rmr_weights **out, const char *directory,
+                            const char *sha256, rmr_error *err);
+void rmr_weights_close(rmr_weights *weights);
+
+/* 1 when a tensor has this name. */
+int rmr_weights_has(const rmr_weights *weights, const char *name);
+
+/* The number of rows (first dimension) of the tensor; 0 when there is none. */
+uint64_t rmr_weights_rows(const rmr_weights *weights, const char *name);
+
+/*
+ * The tensor as float32, row-major, owned by `weights`: the mapping itself
+ * where the file has aligned F32, else a converted copy (F16, BF16). It must
+ * have the shape [rows, columns], or [columns] when rows is 0, and hold finite
+ * values only. Errors: FORMAT (missing, wrong shape), UNSUPPORTED (dtype),
+ * RANGE (NaN or infinity), NOMEM; each names file and tensor.
+ */
+rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
+                           uint64_t rows, uint64_t columns, const float **out,
+                           rmr_error *err);
+
+/* Values in the tensors that rmr_weights_f32 gave out, and the bytes behind
+ * them: mapped and converted. */
+uint64_t rmr_weights_num_parameters(const rmr_weights *weights);
+uint64_t rmr_weights_bytes(const rmr_weights *weights);
+
+#endif
