@@ -173,7 +173,156 @@ ALL_OBJ := $(CORE_OBJ) $(CLI_OBJ) $(SQLITE_OBJ) $(SUPPORT_OBJ) \
 	$(call objects,asan/obj,$(UNIT_SRC) $(FAULT_SRC))
 -include $(ALL_OBJ:.o=.d)
 
-.PHONY: clean
+
+# ---------------------------------------------------------- models, python
+
+VENV := build/venv/made.stamp
+VENV_TESTS := build/venv/tests.stamp
+VENV_PYTHON := build/venv/bin/python
+# $(call need,VARIABLE,what it is): stops with a sentence when it is empty.
+need = $(if $($(1)),,$(error $(2) is not there: ./configure --install-deps))
+
+$(VENV):
+	$(call need,PYTHON,python3 with venv)
+	$(call say,VENV,build/venv)
+	$(Q)$(PYTHON) -m venv --clear build/venv
+	@touch $@
+
+$(VENV_TESTS): tests/requirements.txt $(VENV)
+	$(call say,PIP,$<)
+	$(Q)$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check \
+		--requirement $<
+	@touch $@
+
+# MODELS is what a target that runs the model depends on.
+.PHONY: models
+ifdef REMORA_MODELS
+MODELS := models
+models: $(VENV)
+	$(Q)$(VENV_PYTHON) tests/models/fetch.py --check '$(REMORA_MODELS)'
+else
+MODELS := build/models/verified.stamp
+models: $(MODELS)
+$(MODELS): $(wildcard tests/models/all-*) | $(VENV)
+	$(Q)$(VENV_PYTHON) tests/models/fetch.py build/models
+	@touch $@
+endif
+
+# -------------------------------------------------------------------- tests
+
+PYTEST_SUITES := lint cli parity
+ifeq ($(WITH_SQLITE),yes)
+PYTEST_SUITES += sqlite
+endif
+ifeq ($(WITH_NGINX),yes)
+PYTEST_SUITES += nginx
+endif
+SUITES := unit fault asan $(PYTEST_SUITES)
+
+.PHONY: check $(SUITES:%=check-%) asan parity
+# Everything that the suites run is built first, then they run one by one.
+check: all $(TESTS) $(ASAN_TESTS) $(VENV_TESTS) $(MODELS) check-tools
+	@$(PYTHON) tests/run $(SUITES)
+
+check-unit: $(call programs,tests,$(UNIT_SRC)) $(MODELS)
+check-fault: all $(call programs,tests,$(FAULT_SRC)) $(MODELS)
+check-asan: all $(ASAN_TESTS) $(MODELS)
+$(PYTEST_SUITES:%=check-%): all $(VENV_TESTS) $(MODELS) check-tools
+$(SUITES:%=check-%):
+	@$(PYTHON) tests/run $(@:check-%=%)
+
+asan: check-asan
+parity: check-parity
+
+# The programs that tests start; each names its package when it is absent.
+.PHONY: check-tools
+check-tools:
+	$(call need,CMOCKA_LIBS,cmocka)
+	$(call need,SANITIZE,the sanitizers)
+	$(call need,CURL,curl)
+	$(call need,NM,nm)
+	$(call need,CLANG_FORMAT,clang-format)
+	$(call need,SHELLCHECK,shellcheck)
+	$(if $(filter yes,$(WITH_NGINX)),$(call need,NGINX,nginx))
+	$(if $(filter yes,$(WITH_SQLITE)),$(call need,SQLITE3,the sqlite3 shell))
+
+# --------------------------------------------------------------------- demo
+
+# KEEP=1 leaves the server running in the foreground.
+.PHONY: demo
+demo: all $(MODELS)
+	$(call need,CURL,curl)
+	$(call need,NGINX,nginx)
+	$(call need,SQLITE3,the sqlite3 shell)
+	@NGINX='$(NGINX)' SQLITE3='$(SQLITE3)' CURL='$(CURL)' \
+		MODELS='$(or $(REMORA_MODELS),build/models)' KEEP='$(KEEP)' \
+		conf-examples/demo.sh
+
+# ------------------------------------------------------------------ install
+
+datadir = $(prefix)/share
+INSTALLED := $(bindir)/remora $(libdir)/libremora.a $(libdir)/libremora.so \
+	$(libdir)/pkgconfig/remora.pc $(includedir)/remora.h
+EXAMPLES := $(sort $(wildcard conf-examples/*.conf))
+INSTALLED += $(EXAMPLES:conf-examples/%=$(datadir)/doc/remora/%) \
+	$(datadir)/doc/remora/LICENSE
+ifeq ($(WITH_SQLITE),yes)
+INSTALLED += $(libdir)/sqlite3/remora.so
+endif
+ifeq ($(WITH_NGINX),yes)
+NGINX_LOAD := $(sysconfdir)/nginx/modules-available/50-mod-http-remora.conf
+INSTALLED += $(libdir)/nginx/modules/ngx_http_remora_module.so $(NGINX_LOAD)
+endif
+to = '$(DESTDIR)$(1)'
+
+.PHONY: install uninstall
+install: all
+	install -d $(foreach d,$(sort $(dir $(INSTALLED))),$(call to,$(d)))
+	install -m 755 build/remora $(call to,$(bindir)/remora)
+	install -m 644 build/libremora.a $(call to,$(libdir)/libremora.a)
+	install -m 644 build/libremora.so $(call to,$(libdir)/libremora.so)
+	install -m 644 common/remora.h $(call to,$(includedir)/remora.h)
+	install -m 644 LICENSE $(EXAMPLES) $(call to,$(datadir)/doc/remora/)
+	@printf '%s\n' 'Name: remora' \
+		'Description: inference inside hosts that people already run' \
+		"Version: $$(build/remora --version | sed 's/.* //')" \
+		'Cflags: -I$(includedir)' 'Libs: -L$(libdir) -lremora' \
+		'Libs.private: $(DEP_LIBS)' \
+		>$(call to,$(libdir)/pkgconfig/remora.pc)
+ifeq ($(WITH_SQLITE),yes)
+	install -m 644 build/remora.so $(call to,$(libdir)/sqlite3/remora.so)
+endif
+ifeq ($(WITH_NGINX),yes)
+	install -m 644 build/ngx_http_remora_module.so \
+		$(call to,$(libdir)/nginx/modules/ngx_http_remora_module.so)
+	@echo 'load_module $(libdir)/nginx/modules/ngx_http_remora_module.so;' \
+		>$(call to,$(NGINX_LOAD))
+endif
+
+uninstall:
+	rm -f $(foreach f,$(INSTALLED),$(call to,$(f)))
+
+# ------------------------------------------------------------- housekeeping
+
+.PHONY: clean distclean help
 clean:
-	rm -rf build/obj build/asan build/tests build/core.list build/libremora.* \
-		build/remora build/*.so
+	rm -rf build/obj build/asan build/tests build/check build/fuzz \
+		build/core.list build/libremora.* build/remora build/*.so \
+		build/nginx
+
+# Also forgets the configuration, the models and the Python environment.
+distclean:
+	rm -rf build
+
+help:
+	@printf '  %-12s %s\n' \
+		all 'libraries, the command, both modules, in build/' \
+		demo 'a server, real requests and SQL; KEEP=1 leaves it running' \
+		check 'every test; check-unit, check-lint, ... one suite' \
+		asan 'the C tests with address and undefined sanitizers' \
+		parity 'vectors and tokens against the reference' \
+		models 'the test model; REMORA_MODELS=DIR uses one in DIR' \
+		install 'to DESTDIR and the directories given to configure' \
+		uninstall 'removes what install put there' \
+		clean 'removes what was built' \
+		distclean 'removes build/ with models and configuration'

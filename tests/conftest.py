@@ -1,0 +1,46 @@
+"""Fixtures that every Python test may use: where the tree, the build, the
+configuration and the model are. It must never build or download anything:
+make does, before the tests run.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.dont_write_bytecode = True
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root():
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def build():
+    """Where everything built is."""
+    return ROOT / "build"
+
+
+@pytest.fixture(scope="session")
+def config():
+    """The variables of build/config.mk, as a dict of strings."""
+    values = {}
+    for line in (ROOT / "build" / "config.mk").read_text().splitlines():
+        name, found, value = line.partition(" :=")
+        if found:
+            values[name] = value.strip()
+    return values
+
+
+@pytest.fixture(scope="session")
+def model_dir():
+    """The all-MiniLM-L6-v2 directory."""
+    models = os.environ.get("REMORA_MODELS") or ROOT / "build" / "models"
+    path = Path(models) / "all-MiniLM-L6-v2"
+    if not (path / "model.safetensors").is_file():
+        pytest.fail(f"{path} is not there: run make models first.")
+    return path.resolve()
