@@ -1,0 +1,152 @@
+/*
+ * cli_inspect.c - `remora inspect`: what a model directory holds, for people
+ * or as JSON. It must never change the model or compute with it.
+ */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] = "usage: remora inspect MODEL [options]\n"
+                           "\n"
+                           "Opens and checks a model and says what it is.\n"
+                           "\n"
+                           "  --json   one JSON object instead of a table\n"
+                           "  --help   this text\n";
+
+static int inspect_main(int argc, char **argv);
+
+const cli_command cli_inspect_command = {
+    .name = "inspect",
+    .summary = "what a model is: dimensions, tokens, pooling, size",
+    .help = help,
+    .run = inspect_main,
+};
+
+static void row_string(cli_output *out, const char *label, const char *value)
+{
+    char line[32];
+
+    snprintf(line, sizeof(line), "%-18s", label);
+    cli_output_string(out, line);
+    cli_output_string(out, value);
+    cli_output_string(out, "\n");
+}
+
+static void row_number(cli_output *out, const char *label, uint64_t value)
+{
+    char buf[CLI_GROUPED_CHARS];
+
+    row_string(out, label, cli_grouped(value, buf));
+}
+
+static const char *pooling_words(const rmr_model_info *info, char *buf,
+                                 size_t cap)
+{
+    snprintf(buf, cap, "%s%s", rmr_pooling_name(info->pooling),
+             info->pooling_guessed ? " (assumed: there is no 1_Pooling)" : "");
+    return buf;
+}
+
+static const char *size_words(uint64_t bytes, char *buf, size_t cap)
+{
+    char grouped[CLI_GROUPED_CHARS];
+
+    snprintf(buf, cap, "%.1f MiB (%s bytes)", (double)bytes / 1048576,
+             cli_grouped(bytes, grouped));
+    return buf;
+}
+
+static void write_table(cli_output *out, const rmr_model_info *info)
+{
+    char buf[80];
+
+    row_string(out, "path", info->path);
+    row_string(out, "architecture", info->architecture);
+    row_string(out, "dtype", cli_dtype_name(info->dtype));
+    row_number(out, "dimensions", info->dim);
+    row_number(out, "max tokens", info->max_tokens);
+    row_string(out, "pooling", pooling_words(info, buf, sizeof(buf)));
+    row_string(out, "normalize", info->normalize ? "yes" : "no");
+    row_number(out, "layers", info->num_layers);
+    row_number(out, "attention heads", info->num_heads);
+    row_number(out, "hidden size", info->hidden_size);
+    row_number(out, "vocabulary", info->vocab_size);
+    row_number(out, "parameters", info->num_parameters);
+    row_string(out, "weights", size_words(info->bytes, buf, sizeof(buf)));
+}
+
+static void json_number(cli_output *out, const char *key, uint64_t value)
+{
+    cli_output_string(out, ",\"");
+    cli_output_string(out, key);
+    cli_output_string(out, "\":");
+    cli_output_number(out, value);
+}
+
+static void json_string(cli_output *out, const char *key, const char *value)
+{
+    cli_output_string(out, ",\"");
+    cli_output_string(out, key);
+    cli_output_string(out, "\":");
+    cli_output_json_string(out, value);
+}
+
+static void json_bool(cli_output *out, const char *key, int value)
+{
+    cli_output_string(out, ",\"");
+    cli_output_string(out, key);
+    cli_output_string(out, value ? "\":true" : "\":false");
+}
+
+static void write_json(cli_output *out, const rmr_model_info *info)
+{
+    cli_output_string(out, "{\"path\":");
+    cli_output_json_string(out, info->path);
+    json_string(out, "architecture", info->architecture);
+    json_string(out, "dtype", cli_dtype_name(info->dtype));
+    json_number(out, "dim", info->dim);
+    json_number(out, "max_tokens", info->max_tokens);
+    json_string(out, "pooling", rmr_pooling_name(info->pooling));
+    json_bool(out, "pooling_guessed", info->pooling_guessed);
+    json_bool(out, "normalize", info->normalize);
+    json_number(out, "num_layers", info->num_layers);
+    json_number(out, "num_heads", info->num_heads);
+    json_number(out, "hidden_size", info->hidden_size);
+    json_number(out, "vocab_size", info->vocab_size);
+    json_number(out, "num_parameters", info->num_parameters);
+    json_number(out, "bytes", info->bytes);
+    cli_output_string(out, "}\n");
+}
+
+static int inspect_main(int argc, char **argv)
+{
+    static cli_output out;
+    rmr_model_info info = {.size = sizeof(info)};
+    rmr_model *model;
+    rmr_error err;
+    const char *path;
+    int json = 0;
+    const cli_option options[] = {{"--json", CLI_FLAG, &json, 0, 0}};
+    int code = cli_parse(&cli_inspect_command, options, 1, argc, argv, &path);
+
+    if (code != CLI_CONTINUE) {
+        return code;
+    }
+    if (rmr_model_open(&model, path, NULL, &err) != RMR_OK) {
+        return cli_failed("%s", err.message);
+    }
+    rmr_model_get_info(model, &info);
+    code = cli_output_open(&out, NULL);
+    if (code == CLI_OK) {
+        if (json) {
+            write_json(&out, &info);
+        } else {
+            write_table(&out, &info);
+        }
+        code = cli_output_close(&out, 1);
+    }
+    rmr_model_release(model);
+    return code;
+}
