@@ -1,0 +1,113 @@
+/*
+ * sqlite_embed.c - the functions that read text: embed() and token_count().
+ *
+ * No message and no log line made here may contain any part of the text.
+ */
+#include "sqlite_ext.h"
+
+SQLITE_EXTENSION_INIT3
+
+/*
+ * Reads argument 0 as text, embedded NUL included. 1 when *text is set; 0
+ * when ctx has been given the answer: NULL for NULL, or an error.
+ */
+static int text_argument(sqlite3_context *ctx, const char *function,
+                         sqlite3_value **argv, rmr_text *text)
+{
+    int type = sqlite3_value_type(argv[0]);
+
+    if (type == SQLITE_NULL)
+        return 0;
+    if (type != SQLITE_TEXT) {
+        rmr_sqlite_result_message(
+            ctx, SQLITE_ERROR,
+            sqlite3_mprintf("%s: argument 1 (text) must be TEXT, not %s: "
+                            "write CAST(... AS TEXT) if it holds text",
+                            function, rmr_sqlite_type_name(argv[0])));
+        return 0;
+    }
+    text->data = (const char *)sqlite3_value_text(argv[0]);
+    text->len = (size_t)sqlite3_value_bytes(argv[0]);
+    if (text->data == NULL) {
+        sqlite3_result_error_nomem(ctx);
+        return 0;
+    }
+    return 1;
+}
+
+/* Gives a vector to SQLite as float32, little endian. */
+static void result_vector(sqlite3_context *ctx, const float *vector, size_t dim)
+{
+    sqlite3_result_blob64(ctx, vector, dim * sizeof(float), SQLITE_TRANSIENT);
+    sqlite3_result_subtype(ctx, RMR_SUBTYPE_F32);
+}
+
+/* Counts a text; says so where SQLite logs when it was cut. */
+static void account(rmr_sqlite_model *model, size_t text_len,
+                    const rmr_text_result *result)
+{
+    model->texts++;
+    if (!result->truncated)
+        return;
+    model->truncated++;
+    sqlite3_log(SQLITE_WARNING,
+                "remora: a text of %llu bytes was cut to %u tokens by model "
+                "%s",
+                (unsigned long long)text_len, result->tokens,
+                model->name != NULL ? model->name : model->path);
+}
+
+void rmr_sqlite_embed(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    rmr_sqlite_model *model;
+    rmr_job *job;
+    rmr_text text;
+    rmr_error err;
+    const float *vector;
+    size_t count, dim;
+
+    if (!text_argument(ctx, "embed", argv, &text))
+        return;
+    model = rmr_sqlite_conn_choose(ctx, "embed", argc, argv, 1);
+    if (model == NULL)
+        return;
+    if (rmr_sqlite_run(sqlite3_context_db_handle(ctx), model->model, text, &job,
+                       &err) != RMR_OK) {
+        rmr_sqlite_result_error(ctx, "embed", &err);
+    } else {
+        account(model, text.len, rmr_job_texts(job, &count));
+        vector = rmr_job_embeddings(job, &count, &dim);
+        result_vector(ctx, vector, dim);
+        rmr_job_release(job);
+    }
+    rmr_sqlite_model_release(model);
+}
+
+void rmr_sqlite_token_count(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+    rmr_sqlite_model *model;
+    rmr_tokens *tokens = NULL;
+    rmr_text text;
+    rmr_error err;
+    rmr_status status;
+    size_t count;
+
+    if (!text_argument(ctx, "token_count", argv, &text))
+        return;
+    model = rmr_sqlite_conn_choose(ctx, "token_count", argc, argv, 1);
+    if (model == NULL)
+        return;
+    status = rmr_tokens_new(&tokens, &err);
+    if (status == RMR_OK)
+        status = rmr_tokenize(model->model, text, 0, RMR_TRUNCATE_NONE, tokens,
+                              &err);
+    if (status != RMR_OK) {
+        rmr_sqlite_result_error(ctx, "token_count", &err);
+    } else {
+        rmr_tokens_data(tokens, &count);
+        sqlite3_result_int64(ctx, (sqlite3_int64)count);
+    }
+    rmr_tokens_free(tokens);
+    rmr_sqlite_model_release(model);
+}
