@@ -1,0 +1,29 @@
+/*
+ * arch.c - the list of architectures. It must never fall back from one that is
+ * unknown to one that is similar.
+ */
+#include "common/model/arch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const rmr_arch *const architectures[] = {&rmr_arch_bert};
+
+enum { NUM_ARCHITECTURES = sizeof architectures / sizeof *architectures };
+
+const rmr_arch *rmr_arch_find(const char *model_type, const char *path,
+                              rmr_error *err)
+{
+    char known[256] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < NUM_ARCHITECTURES; i++) {
+        if (strcmp(architectures[i]->model_type, model_type) == 0)
+            return architectures[i];
+        len += (size_t)snprintf(known + len, sizeof known - len, "%s%s",
+                                i ? ", " : "", architectures[i]->model_type);
+    }
+    rmr_fail(err, RMR_ERR_UNSUPPORTED,
+             "%s: \"model_type\" \"%s\" is not supported; known: %s", path,
+             model_type, known);
+    return NULL;
+}

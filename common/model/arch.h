@@ -1,0 +1,57 @@
+/*
+ * arch.h - what an architecture is to the rest of the core: a name, a way to
+ * bind weights, and a forward pass over a packed batch. One file per
+ * architecture, one line per architecture in arch.c.
+ */
+#ifndef RMR_MODEL_ARCH_H
+#define RMR_MODEL_ARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "common/base/error.h"
+#include "common/model/config.h"
+#include "common/model/safetensors.h"
+#include "kernels/kern.h"
+
+/* Sequences packed end to end, without padding. */
+typedef struct rmr_batch {
+    const uint32_t *ids;        /* [tokens] */
+    const uint32_t *type_ids;   /* [tokens] */
+    const uint32_t *cu_seqlens; /* [num_seqs + 1]: 0, then where each ends */
+    size_t num_seqs;
+    size_t tokens;
+    size_t longest; /* length of the longest sequence */
+} rmr_batch;
+
+/* Asked between layers; not 0 abandons the pass. */
+typedef int rmr_stop(void *context);
+
+typedef struct rmr_arch {
+    const char *model_type; /* config.json's */
+
+    /* Binds the tensors; *out is given to the functions below, and points
+     * into `weights`. Errors name the tensor. */
+    rmr_status (*bind)(void **out, const rmr_config *config,
+                       rmr_weights *weights, rmr_error *err);
+    void (*unbind)(void *bound);
+
+    /* Floats of scratch that `forward` needs for a batch of this size. */
+    size_t (*scratch_floats)(const rmr_config *config, size_t tokens,
+                             size_t longest);
+
+    /* Writes the last hidden state, [tokens, hidden_size], into the beginning
+     * of `scratch`. Returns 0, or 1 when `stop` abandoned it. Ids and lengths
+     * have been checked by the caller. */
+    int (*forward)(const void *bound, const rmr_config *config,
+                   const rmr_kern *kern, const rmr_batch *batch, float *scratch,
+                   rmr_stop *stop, void *context);
+} rmr_arch;
+
+extern const rmr_arch rmr_arch_bert;
+
+/* The architecture of a model_type; NULL and an error listing the known ones,
+ * which names `path`, when there is none. */
+const rmr_arch *rmr_arch_find(const char *model_type, const char *path,
+                              rmr_error *err);
+
+#endif

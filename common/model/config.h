@@ -1,0 +1,51 @@
+/*
+ * config.h - what a model directory says about its model: config.json, and the
+ * sentence-transformers files beside it.
+ */
+#ifndef RMR_MODEL_CONFIG_H
+#define RMR_MODEL_CONFIG_H
+
+#include "common/base/error.h"
+
+/* What the intermediate layer applies; config.json's hidden_act. */
+typedef enum rmr_activation {
+    RMR_ACTIVATION_GELU,
+    RMR_ACTIVATION_GELU_TANH,
+    RMR_ACTIVATION_RELU,
+    RMR_ACTIVATION_SILU
+} rmr_activation;
+
+enum { RMR_MODEL_TYPE_CHARS = 32 };
+
+/* Field names are those of config.json, where there is one. */
+typedef struct rmr_config {
+    char model_type[RMR_MODEL_TYPE_CHARS];
+    uint32_t vocab_size;
+    uint32_t hidden_size;
+    uint32_t num_hidden_layers;
+    uint32_t num_attention_heads;
+    uint32_t intermediate_size;
+    uint32_t max_position_embeddings;
+    uint32_t type_vocab_size;
+    rmr_activation hidden_act;
+    float layer_norm_eps;
+    uint32_t max_tokens; /* what sentence-transformers cuts at */
+    rmr_pooling pooling;
+    int pooling_guessed; /* nothing said how to pool */
+    int normalize;       /* a Normalize module ends the model */
+    int do_lower_case;   /* sentence_bert_config.json's */
+} rmr_config;
+
+/* Reads config.json of an encoder in `directory`. Errors: IO, FORMAT, RANGE
+ * (absurd sizes), UNSUPPORTED (options that change the arithmetic and are not
+ * run), NOMEM. The sentence-transformers fields get their defaults. */
+rmr_status rmr_config_read(rmr_config *config, const char *directory,
+                           rmr_error *err);
+
+/* Reads modules.json, the modules' own files, sentence_bert_config.json and
+ * tokenizer_config.json, where present, over a config that rmr_config_read
+ * filled. Same errors. */
+rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
+                                   rmr_error *err);
+
+#endif

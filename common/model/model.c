@@ -1,0 +1,262 @@
+/*
+ * model.c - opens a model directory and computes embeddings with it. It must
+ * never give out a vector that is not finite, nor keep state between calls.
+ */
+#include "common/model/model.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <errno.h>
+
+#include "common/base/alloc.h"
+#include "common/base/file.h"
+
+rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype, rmr_error *err)
+{
+    if (strcmp(name, "f32") != 0) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "dtype \"%s\" is not supported; f32 is", name);
+    }
+    *dtype = RMR_DTYPE_F32;
+    return RMR_OK;
+}
+
+const char *rmr_pooling_name(rmr_pooling pooling)
+{
+    switch (pooling) {
+    case RMR_POOLING_CLS:
+        return "cls";
+    case RMR_POOLING_MEAN:
+        return "mean";
+    case RMR_POOLING_MAX:
+        return "max";
+    }
+    return "unknown";
+}
+
+void rmr_model_options_init(rmr_model_options *options)
+{
+    memset(options, 0, sizeof *options);
+    options->size = sizeof *options;
+}
+
+void rmr_model_unload(rmr_model *model)
+{
+    if (!model)
+        return;
+    if (model->arch)
+        model->arch->unbind(model->bound);
+    rmr_tokenizer_close(model->tokenizer);
+    rmr_weights_close(model->weights);
+    rmr_free(model->path);
+    rmr_free(model);
+}
+
+static rmr_status check_directory(const char *path, rmr_error *err)
+{
+    struct stat st;
+    if (stat(path, &st))
+        return rmr_fail(err, RMR_ERR_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(st.st_mode)) {
+        return rmr_fail(err, RMR_ERR_IO,
+                        "%s is not a directory; give the model's directory",
+                        path);
+    }
+    return RMR_OK;
+}
+
+static rmr_status open_tokenizer(rmr_model *model, rmr_error *err)
+{
+    char *path = rmr_path_join(model->path, "tokenizer.json");
+    if (!path)
+        return rmr_fail_nomem(err, "tokenizer.json");
+    rmr_status status = rmr_tokenizer_open(&model->tokenizer, path, err);
+    rmr_free(path);
+    return status;
+}
+
+/* Every id that the tokenizer can give must have a row in the table. */
+static rmr_status check_vocabulary(const rmr_model *model, rmr_error *err)
+{
+    const rmr_config *config = &model->config;
+    uint32_t limit = rmr_tokenizer_id_limit(model->tokenizer);
+    if (limit > config->vocab_size) {
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s/tokenizer.json has ids up to %u, which the "
+                        "embedding table of %u rows (\"vocab_size\") does not "
+                        "hold",
+                        model->path, limit - 1, config->vocab_size);
+    }
+    if (config->do_lower_case && !rmr_tokenizer_lowercases(model->tokenizer)) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s/sentence_bert_config.json: \"do_lower_case\" is "
+                        "supported only where tokenizer.json lower-cases too",
+                        model->path);
+    }
+    rmr_encoding encoding = {0};
+    rmr_status status =
+        rmr_tokenizer_encode(model->tokenizer, "", 0, config->max_tokens,
+                             RMR_TRUNCATE_END, &encoding, err);
+    size_t empty_tokens = encoding.count;
+    rmr_encoding_free(&encoding);
+    if (status)
+        return status;
+    if (!empty_tokens) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s/tokenizer.json adds no special tokens, so an empty "
+                        "text would have no vector",
+                        model->path);
+    }
+    return RMR_OK;
+}
+
+static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
+{
+    rmr_status status = check_directory(model->path, err);
+    if (!status)
+        status = rmr_config_read(&model->config, model->path, err);
+    if (!status)
+        status = rmr_config_read_modules(&model->config, model->path, err);
+    if (!status)
+        status = open_tokenizer(model, err);
+    if (!status)
+        status = check_vocabulary(model, err);
+    if (!status)
+        status = rmr_weights_open(&model->weights, model->path, sha256, err);
+    if (status)
+        return status;
+    const rmr_arch *arch =
+        rmr_arch_find(model->config.model_type, model->path, err);
+    if (!arch)
+        return RMR_ERR_UNSUPPORTED;
+    status = arch->bind(&model->bound, &model->config, model->weights, err);
+    if (!status)
+        model->arch = arch;
+    return status;
+}
+
+rmr_status rmr_model_load(rmr_model **out, const char *path,
+                          const rmr_model_options *options, rmr_error *err)
+{
+    *out = NULL;
+    rmr_model *model = rmr_calloc(1, sizeof *model);
+    if (!model)
+        return rmr_fail_nomem(err, "a model");
+    rmr_status status;
+    model->dtype = options->dtype;
+    rmr_kern_init(&model->kern, RMR_TIER_ALL);
+    model->path = rmr_strndup(path, strlen(path));
+    if (model->path)
+        status = load(model, options->sha256, err);
+    else
+        status = rmr_fail_nomem(err, "a model");
+    if (status) {
+        rmr_model_unload(model);
+        return status;
+    }
+    *out = model;
+    return RMR_OK;
+}
+
+void rmr_model_get_info(const rmr_model *model, rmr_model_info *info)
+{
+    const rmr_config *config = &model->config;
+    rmr_model_info full = {
+        .size = info->size,
+        .path = model->path,
+        .architecture = config->model_type,
+        .dtype = model->dtype,
+        .pooling = config->pooling,
+        .pooling_guessed = config->pooling_guessed,
+        .normalize = config->normalize,
+        .dim = config->hidden_size,
+        .max_tokens = config->max_tokens,
+        .vocab_size = config->vocab_size,
+        .num_layers = config->num_hidden_layers,
+        .num_heads = config->num_attention_heads,
+        .hidden_size = config->hidden_size,
+        .num_parameters = rmr_weights_num_parameters(model->weights),
+        .bytes = rmr_weights_bytes(model->weights),
+    };
+    memcpy(info, &full, info->size < sizeof full ? info->size : sizeof full);
+}
+
+void rmr_workspace_free(rmr_workspace *workspace)
+{
+    rmr_free(workspace->floats);
+    workspace->floats = NULL;
+    workspace->capacity = 0;
+}
+
+/* Room for `floats`; what was there before is lost. */
+static rmr_status reserve(rmr_workspace *workspace, size_t floats,
+                          rmr_error *err)
+{
+    if (floats <= workspace->capacity)
+        return RMR_OK;
+    rmr_workspace_free(workspace);
+    size_t bytes;
+    if (rmr_mul_size(floats, sizeof(float), &bytes))
+        workspace->floats = rmr_malloc_aligned(bytes);
+    if (!workspace->floats)
+        return rmr_fail_nomem(err, "a batch");
+    workspace->capacity = floats;
+    return RMR_OK;
+}
+
+static void pool(const rmr_model *model, const float *rows, size_t count,
+                 float *vector)
+{
+    size_t columns = model->config.hidden_size;
+    switch (model->config.pooling) {
+    case RMR_POOLING_CLS:
+        memcpy(vector, rows, columns * sizeof *vector);
+        break;
+    case RMR_POOLING_MEAN:
+        model->kern.mean_rows(count, columns, rows, vector);
+        break;
+    case RMR_POOLING_MAX:
+        model->kern.max_rows(count, columns, rows, vector);
+        break;
+    }
+}
+
+static int all_finite(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(values[i]))
+            return 0;
+    }
+    return 1;
+}
+
+rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
+                           const rmr_vector_options *options, float **vectors,
+                           rmr_workspace *workspace, rmr_stop *stop,
+                           void *context, rmr_error *err)
+{
+    size_t hidden = model->config.hidden_size;
+    size_t needed = model->arch->scratch_floats(&model->config, batch->tokens,
+                                                batch->longest);
+    rmr_status status = reserve(workspace, needed + hidden, err);
+    if (status)
+        return status;
+    float *pooled = workspace->floats + needed;
+    if (model->arch->forward(model->bound, &model->config, &model->kern, batch,
+                             workspace->floats, stop, context))
+        return rmr_fail(err, RMR_ERR_CANCELED, "the batch was canceled");
+    for (size_t s = 0; s < batch->num_seqs; s++) {
+        size_t begin = batch->cu_seqlens[s], end = batch->cu_seqlens[s + 1];
+        pool(model, workspace->floats + begin * hidden, end - begin, pooled);
+        if (options[s].normalize)
+            model->kern.l2_normalize(options[s].dimensions, pooled);
+        if (!all_finite(pooled, hidden)) {
+            return rmr_fail(err, RMR_ERR_RANGE,
+                            "the model %s gave a vector that is not finite",
+                            model->path);
+        }
+        memcpy(vectors[s], pooled, options[s].dimensions * sizeof *pooled);
+    }
+    return RMR_OK;
+}

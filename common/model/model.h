@@ -1,0 +1,59 @@
+/*
+ * model.h - an opened model: configuration, weights, tokenizer, and one
+ * function that turns a packed batch into embeddings. Immutable; who owns it
+ * and how long is the registry's business (common/runtime/registry.c).
+ */
+#ifndef RMR_MODEL_MODEL_H
+#define RMR_MODEL_MODEL_H
+
+#include "common/base/error.h"
+#include "common/model/arch.h"
+#include "common/model/config.h"
+#include "common/model/safetensors.h"
+#include "kernels/kern.h"
+#include "tokenizer/tokenizer.h"
+
+struct rmr_model {
+    char *path; /* the directory, as first opened */
+    rmr_dtype dtype;
+    rmr_config config;
+    rmr_weights *weights;
+    rmr_tokenizer *tokenizer;
+    const rmr_arch *arch;
+    void *bound; /* the architecture's own */
+    rmr_kern kern;
+};
+
+/* Opens a directory as rmr_model_open says, without sharing. */
+rmr_status rmr_model_load(rmr_model **out, const char *path,
+                          const rmr_model_options *options, rmr_error *err);
+void rmr_model_unload(rmr_model *model);
+
+/* Scratch memory of one compute thread; grows, is reused, belongs to nobody
+ * else. Starts zeroed. */
+typedef struct rmr_workspace {
+    float *floats;
+    size_t capacity;
+} rmr_workspace;
+
+void rmr_workspace_free(rmr_workspace *workspace);
+
+/* How one sequence's vector is wanted. */
+typedef struct rmr_vector_options {
+    uint32_t dimensions; /* 1 to hidden_size */
+    int normalize;
+} rmr_vector_options;
+
+/*
+ * Runs the encoder over a batch with at least one sequence, each of 1 to
+ * max_position_embeddings tokens with ids below vocab_size; pools, cuts and
+ * normalises. vectors[s], of options[s].dimensions floats, gets the result of
+ * sequence s. Errors: CANCELED when `stop` said so, RANGE when a result is not
+ * finite, NOMEM.
+ */
+rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
+                           const rmr_vector_options *options, float **vectors,
+                           rmr_workspace *workspace, rmr_stop *stop,
+                           void *context, rmr_error *err);
+
+#endif
