@@ -87,7 +87,7 @@ MODULE_FLAGS := -shared $(LINK_FLAGS) -Wl,--exclude-libs,ALL -Wl,-z,defs
 
 # The core and its tests see the tree; the hosts see remora.h.
 INCLUDES := -Ibuild -I. $(DEP_CFLAGS)
-build/obj/common/cli/%.o: INCLUDES := -Icommon -Icommon/cli \
+build/obj/common/cli/%.o: INCLUDES := -I. -Icommon \
 	$(JANSSON_CFLAGS)
 build/obj/sqlite-ext/%.o: INCLUDES := -Icommon -Isqlite-ext $(SQLITE_CFLAGS)
 build/obj/tests/%.o build/asan/obj/tests/%.o: INCLUDES := -Ibuild -I. \
@@ -134,7 +134,7 @@ build/remora.so: $(SQLITE_OBJ) build/libremora.a sqlite-ext/sqlite.map
 build/ngx_http_remora_module.so: $(NGINX_FILES) common/remora.h \
 		build/libremora.a build/config.mk
 	$(call say,NGINX,$@)
-	$(Q)NGINX_SRC='$(NGINX_SRC)' CC='$(CC)' LIBS='$(DEP_LIBS)' \
+	$(Q)env -u MAKEFLAGS -u MAKELEVEL NGINX_SRC='$(NGINX_SRC)' CC='$(CC)' LIBS='$(DEP_LIBS)' \
 		CFLAGS='$(HARDEN_CFLAGS) $(CFLAGS)' \
 		LDFLAGS='$(LINK_FLAGS) $(LDFLAGS)' \
 		bash nginx-module/build.sh
@@ -222,14 +222,14 @@ SUITES := unit fault asan $(PYTEST_SUITES)
 .PHONY: check $(SUITES:%=check-%) asan parity
 # Everything that the suites run is built first, then they run one by one.
 check: all $(TESTS) $(ASAN_TESTS) $(VENV_TESTS) $(MODELS) check-tools
-	@$(PYTHON) tests/run $(SUITES)
+	@$(PYTHON) tests/run_suites.py $(SUITES)
 
 check-unit: $(call programs,tests,$(UNIT_SRC)) $(MODELS)
 check-fault: all $(call programs,tests,$(FAULT_SRC)) $(MODELS)
 check-asan: all $(ASAN_TESTS) $(MODELS)
 $(PYTEST_SUITES:%=check-%): all $(VENV_TESTS) $(MODELS) check-tools
 $(SUITES:%=check-%):
-	@$(PYTHON) tests/run $(@:check-%=%)
+	@$(PYTHON) tests/run_suites.py $(@:check-%=%)
 
 asan: check-asan
 parity: check-parity

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs test suites and sums their results.
 
-usage: tests/run SUITE...
+usage: tests/run_suites.py SUITE...
 
 A suite is a folder of tests/: its C programs (already built by make) and its
 pytest files. `asan` is the C programs of all suites once more, built with the
@@ -188,7 +188,7 @@ def main(suites):
     known = [p.name for p in (ROOT / "tests").iterdir() if p.is_dir()]
     for suite in suites:
         if suite != "asan" and suite not in known:
-            sys.exit(f"tests/run: there is no suite {suite}")
+            sys.exit(f"run_suites.py: there is no suite {suite}")
     if not suites:
         sys.exit(__doc__)
     shutil.rmtree(RESULTS, ignore_errors=True)
