@@ -134,7 +134,8 @@ build/remora.so: $(SQLITE_OBJ) build/libremora.a sqlite-ext/sqlite.map
 build/ngx_http_remora_module.so: $(NGINX_FILES) common/remora.h \
 		build/libremora.a build/config.mk
 	$(call say,NGINX,$@)
-	$(Q)env -u MAKEFLAGS -u MAKELEVEL NGINX_SRC='$(NGINX_SRC)' CC='$(CC)' LIBS='$(DEP_LIBS)' \
+	$(Q)env -u MAKEFLAGS -u MAKELEVEL \
+		NGINX_SRC='$(NGINX_SRC)' CC='$(CC)' LIBS='$(DEP_LIBS)' \
 		CFLAGS='$(HARDEN_CFLAGS) $(CFLAGS)' \
 		LDFLAGS='$(LINK_FLAGS) $(LDFLAGS)' \
 		bash nginx-module/build.sh
