@@ -1,0 +1,153 @@
+"""remora.h through ctypes, as far as the tests need it: the C interface of
+build/libremora.so, for texts of exact bytes. It must never soften a result:
+what the library answers is what a test sees.
+"""
+
+import ctypes
+from ctypes import POINTER, byref, c_char, c_char_p, c_float, c_int
+from ctypes import c_size_t, c_uint32, c_uint64, c_void_p
+
+import numpy as np
+
+TRUNCATE_END = 0
+
+
+class Error(ctypes.Structure):
+    _fields_ = [("status", c_int), ("message", c_char * 512)]
+
+
+class Text(ctypes.Structure):
+    _fields_ = [("data", c_char_p), ("len", c_size_t)]
+
+
+class Token(ctypes.Structure):
+    _fields_ = [
+        ("id", c_uint32), ("type_id", c_uint32),
+        ("start", c_size_t), ("end", c_size_t),
+    ]
+
+
+class ModelInfo(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t), ("path", c_char_p), ("architecture", c_char_p),
+        ("dtype", c_int), ("pooling", c_int), ("pooling_guessed", c_int),
+        ("normalize", c_int), ("dim", c_uint32), ("max_tokens", c_uint32),
+        ("vocab_size", c_uint32), ("num_layers", c_uint32),
+        ("num_heads", c_uint32), ("hidden_size", c_uint32),
+        ("num_parameters", c_uint64), ("bytes", c_uint64),
+    ]
+
+
+class EngineOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t), ("threads", c_uint32), ("queue_jobs", c_uint32),
+        ("queue_bytes", c_uint64), ("batch_tokens", c_uint32),
+    ]
+
+
+class TextResult(ctypes.Structure):
+    _fields_ = [("tokens", c_uint32), ("truncated", c_uint32)]
+
+
+class RemoraError(Exception):
+    """A status other than RMR_OK, with its sentence."""
+
+
+class Remora:
+    """One model and one engine."""
+
+    def __init__(self, library, directory, threads=0):
+        self.lib = ctypes.CDLL(str(library))
+        self.declare()
+        self.model = c_void_p()
+        self.engine = c_void_p()
+        self.tokens = c_void_p()
+        error = Error()
+        self.check(self.lib.rmr_model_open(
+            byref(self.model), str(directory).encode(), None, byref(error)
+        ), error)
+        self.info = ModelInfo(size=ctypes.sizeof(ModelInfo))
+        self.lib.rmr_model_get_info(self.model, byref(self.info))
+        options = EngineOptions()
+        self.lib.rmr_engine_options_init(byref(options))
+        options.threads = threads
+        self.check(self.lib.rmr_engine_start(
+            byref(self.engine), byref(options), byref(error)
+        ), error)
+        self.check(
+            self.lib.rmr_tokens_new(byref(self.tokens), byref(error)), error
+        )
+
+    def declare(self):
+        lib = self.lib
+        error = POINTER(Error)
+        lib.rmr_model_open.argtypes = [
+            POINTER(c_void_p), c_char_p, c_void_p, error
+        ]
+        lib.rmr_model_get_info.argtypes = [c_void_p, POINTER(ModelInfo)]
+        lib.rmr_model_get_info.restype = None
+        lib.rmr_model_release.argtypes = [c_void_p]
+        lib.rmr_model_release.restype = None
+        lib.rmr_engine_options_init.argtypes = [POINTER(EngineOptions)]
+        lib.rmr_engine_options_init.restype = None
+        lib.rmr_engine_start.argtypes = [
+            POINTER(c_void_p), POINTER(EngineOptions), error
+        ]
+        lib.rmr_engine_stop.argtypes = [c_void_p]
+        lib.rmr_engine_stop.restype = None
+        lib.rmr_tokens_new.argtypes = [POINTER(c_void_p), error]
+        lib.rmr_tokens_free.argtypes = [c_void_p]
+        lib.rmr_tokens_free.restype = None
+        lib.rmr_tokens_data.argtypes = [c_void_p, POINTER(c_size_t)]
+        lib.rmr_tokens_data.restype = POINTER(Token)
+        lib.rmr_tokens_truncated.argtypes = [c_void_p]
+        lib.rmr_tokenize.argtypes = [
+            c_void_p, Text, c_uint32, c_int, c_void_p, error
+        ]
+        lib.rmr_embed.argtypes = [
+            c_void_p, c_void_p, POINTER(Text), c_size_t, c_void_p,
+            POINTER(c_float), POINTER(TextResult), error,
+        ]
+
+    @staticmethod
+    def check(status, error):
+        if status != 0:
+            raise RemoraError(f"{error.status}: {error.message.decode()}")
+
+    def tokenize(self, data):
+        """Ids, byte offsets and whether the text was cut."""
+        error = Error()
+        self.check(self.lib.rmr_tokenize(
+            self.model, Text(data, len(data)), self.info.max_tokens,
+            TRUNCATE_END, self.tokens, byref(error),
+        ), error)
+        count = c_size_t()
+        tokens = self.lib.rmr_tokens_data(self.tokens, byref(count))
+        ids = [tokens[i].id for i in range(count.value)]
+        offsets = [
+            [tokens[i].start, tokens[i].end] for i in range(count.value)
+        ]
+        cut = bool(self.lib.rmr_tokens_truncated(self.tokens))
+        return ids, offsets, cut
+
+    def embed(self, texts):
+        """float32 [texts, dim], tokens and cuts of texts given as bytes, in
+        one job."""
+        views = (Text * len(texts))(*[Text(t, len(t)) for t in texts])
+        results = (TextResult * len(texts))()
+        vectors = np.empty((len(texts), self.info.dim), np.float32)
+        error = Error()
+        self.check(self.lib.rmr_embed(
+            self.engine, self.model, views, len(texts), None,
+            vectors.ctypes.data_as(POINTER(c_float)), results, byref(error),
+        ), error)
+        return (
+            vectors,
+            [r.tokens for r in results],
+            [bool(r.truncated) for r in results],
+        )
+
+    def close(self):
+        self.lib.rmr_engine_stop(self.engine)
+        self.lib.rmr_tokens_free(self.tokens)
+        self.lib.rmr_model_release(self.model)
