@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -79,29 +80,31 @@ def run(command, seconds, **options):
 
 
 def cmocka_counts(output):
-    """Sums what the groups of one cmocka program reported."""
+    """Sums what the groups of one cmocka program reported: the counts, and
+    how many tests they say they ran."""
 
-    def count(label):
-        found = re.findall(
-            rf"^\[  {label} \] (?:\S.*: )?(\d+) test\(s\)", output, re.M
-        )
-        return sum(map(int, found))
+    def count(pattern):
+        return sum(map(int, re.findall(pattern, output, re.M)))
 
-    counts = Counts(count("PASSED "), count("FAILED "), count("SKIPPED"))
-    ran = re.findall(
-        r"^\[==========\] .*?(\d+) test\(s\) run\.", output, re.M
+    counts = Counts(
+        count(r"^\[  PASSED  \] (?:\S.*: )?(\d+) test\(s\)\.$"),
+        count(r"^ (\d+) FAILED TEST\(S\)$"),
+        count(r"^ (\d+) SKIPPED TEST\(S\)$"),
     )
-    return counts, sum(map(int, ran))
+    return counts, count(r"^\[==========\] .*?(\d+) test\(s\) run\.$")
 
 
 def run_program(program, whole):
     """Runs one cmocka program. whole: it counts as one check."""
     start = time.monotonic()
-    status, raw = run(
-        [str(program)], PROGRAM_SECONDS,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )
-    output = raw.decode(errors="replace")
+    # Apart, for cmocka writes to both and only one of them is buffered.
+    with tempfile.TemporaryFile() as errors:
+        status, output = run(
+            [str(program)], PROGRAM_SECONDS,
+            stdout=subprocess.PIPE, stderr=errors,
+        )
+        errors.seek(0)
+        output = (output + b"\n" + errors.read()).decode(errors="replace")
     counts, ran = cmocka_counts(output)
     problem = ""
     if status != 0 and counts.failed == 0:
