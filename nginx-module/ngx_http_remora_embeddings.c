@@ -40,7 +40,7 @@ ngx_http_remora_embeddings_handler(ngx_http_request_t *r)
         }
 
         return ngx_http_remora_send_error(r, NGX_HTTP_NOT_ALLOWED,
-                                          "Embeddings are asked for with POST.");
+                                      "Embeddings are asked for with POST.");
     }
 
     rc = ngx_http_read_client_request_body(r,

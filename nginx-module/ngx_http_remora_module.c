@@ -31,8 +31,8 @@ static char *ngx_http_remora_embeddings(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_remora_health(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_remora_content(ngx_conf_t *cf, ngx_http_remora_ref_t **ref,
-    ngx_http_handler_pt handler);
+static char *ngx_http_remora_content(ngx_conf_t *cf,
+    ngx_http_remora_ref_t **pref, ngx_http_handler_pt handler);
 static char *ngx_http_remora_threads(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_remora_queue(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -464,8 +464,8 @@ ngx_http_remora_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /* A directive [NAME] that makes the location ours. */
 
 static char *
-ngx_http_remora_content(ngx_conf_t *cf, ngx_http_remora_ref_t **pref,
-    ngx_http_handler_pt handler)
+ngx_http_remora_content(ngx_conf_t *cf,
+    ngx_http_remora_ref_t **pref, ngx_http_handler_pt handler)
 {
     ngx_str_t                     *value;
     ngx_http_remora_ref_t         *ref, **slot;
