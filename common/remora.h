@@ -201,7 +201,7 @@ typedef struct rmr_engine_options {
                             * cgroup quota */
     uint32_t queue_jobs;   /* jobs waiting or running; default 1,024 */
     uint64_t queue_bytes;  /* bytes of text they may hold; default 256 MiB */
-    uint32_t batch_tokens; /* a batch's target size in tokens; default 2,048 */
+    uint32_t batch_tokens; /* a batch's target size in tokens; default 512 */
 } rmr_engine_options;
 
 RMR_API void rmr_engine_options_init(rmr_engine_options *options);
@@ -268,8 +268,8 @@ typedef struct rmr_text_result {
 /*
  * Hands count >= 1 texts to the engine. Texts are copied; the model is
  * retained; done may be NULL. On success the caller owns one reference of
- * *out, also when done has already run. Errors here: BUSY, RANGE, NOMEM;
- * whatever happens later is the job's own status.
+ * *out, also when done has already run. Errors here: BUSY, RANGE, TOO_LONG
+ * (more text than the queue holds), NOMEM; whatever happens later is the job's own status.
  */
 RMR_API rmr_status rmr_embed_start(rmr_engine *engine, rmr_model *model,
                                    const rmr_text *texts, size_t count,
@@ -328,7 +328,7 @@ RMR_API void rmr_http_options_init(rmr_http_options *options);
 
 /* A whole HTTP reply body; lives with its job. */
 typedef struct rmr_http_reply {
-    int status;         /* 200, 400, 404, 429, 499, 500, 503, 504 */
+    int status;         /* 200, 400, 404, 500, 503, 504 */
     uint32_t truncated; /* texts that were cut */
     uint32_t tokens;    /* tokens computed */
     const char *body;   /* application/json */
@@ -339,7 +339,7 @@ typedef struct rmr_http_reply {
  * Hands the body of an OpenAI `POST /v1/embeddings` to the engine: JSON is
  * parsed, texts are computed and the reply is written on compute threads. The
  * body is copied. A job that was accepted always has a reply, an OpenAI error
- * object when it failed. Errors here: BUSY, NOMEM.
+ * object when it failed. Errors here: BUSY, TOO_LONG, NOMEM.
  * Contract: https://platform.openai.com/docs/api-reference/embeddings with
  * `truncate` (false, true, "NONE", "START", "END") and `normalize` added.
  */

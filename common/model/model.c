@@ -232,9 +232,8 @@ static int all_finite(const float *values, size_t count)
 }
 
 rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
-                           const rmr_vector_options *options, float **vectors,
-                           rmr_workspace *workspace, rmr_stop *stop,
-                           void *context, rmr_error *err)
+                           rmr_vector *vectors, rmr_workspace *workspace,
+                           rmr_stop *stop, void *context, rmr_error *err)
 {
     size_t hidden = model->config.hidden_size;
     size_t needed = model->arch->scratch_floats(&model->config, batch->tokens,
@@ -248,15 +247,13 @@ rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
         return rmr_fail(err, RMR_ERR_CANCELED, "the batch was canceled");
     for (size_t s = 0; s < batch->num_seqs; s++) {
         size_t begin = batch->cu_seqlens[s], end = batch->cu_seqlens[s + 1];
+        rmr_vector *vector = &vectors[s];
         pool(model, workspace->floats + begin * hidden, end - begin, pooled);
-        if (options[s].normalize)
-            model->kern.l2_normalize(options[s].dimensions, pooled);
-        if (!all_finite(pooled, hidden)) {
-            return rmr_fail(err, RMR_ERR_RANGE,
-                            "the model %s gave a vector that is not finite",
-                            model->path);
-        }
-        memcpy(vectors[s], pooled, options[s].dimensions * sizeof *pooled);
+        if (vector->normalize)
+            model->kern.l2_normalize(vector->dimensions, pooled);
+        vector->finite = all_finite(pooled, vector->dimensions);
+        if (vector->finite)
+            memcpy(vector->values, pooled, vector->dimensions * sizeof *pooled);
     }
     return RMR_OK;
 }

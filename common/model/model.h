@@ -22,6 +22,7 @@ struct rmr_model {
     const rmr_arch *arch;
     void *bound; /* the architecture's own */
     rmr_kern kern;
+    _Atomic size_t references; /* the registry's */
 };
 
 /* Opens a directory as rmr_model_open says, without sharing. */
@@ -38,22 +39,23 @@ typedef struct rmr_workspace {
 
 void rmr_workspace_free(rmr_workspace *workspace);
 
-/* How one sequence's vector is wanted. */
-typedef struct rmr_vector_options {
+/* How one sequence's vector is wanted, where it goes, what became of it. */
+typedef struct rmr_vector {
     uint32_t dimensions; /* 1 to hidden_size */
-    int normalize;
-} rmr_vector_options;
+    int normalize;       /* to unit length, after cutting */
+    float *values;       /* [dimensions], the caller's */
+    int finite;          /* set: 0 when a component was NaN or infinite, and
+                          * values was left alone */
+} rmr_vector;
 
 /*
  * Runs the encoder over a batch with at least one sequence, each of 1 to
  * max_position_embeddings tokens with ids below vocab_size; pools, cuts and
- * normalises. vectors[s], of options[s].dimensions floats, gets the result of
- * sequence s. Errors: CANCELED when `stop` said so, RANGE when a result is not
- * finite, NOMEM.
+ * normalises into vectors[s] for sequence s. Errors: CANCELED when `stop` said
+ * so, NOMEM.
  */
 rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
-                           const rmr_vector_options *options, float **vectors,
-                           rmr_workspace *workspace, rmr_stop *stop,
-                           void *context, rmr_error *err);
+                           rmr_vector *vectors, rmr_workspace *workspace,
+                           rmr_stop *stop, void *context, rmr_error *err);
 
 #endif

@@ -26,6 +26,7 @@ struct rmr_weights {
     shard *shards; /* [num_shards] */
     size_t num_shards;
     size_t shards_capacity;
+    int sharded;             /* through an index */
     rmr_tensor_list tensors; /* sorted by name */
     float **converted;       /* [num_converted] */
     size_t num_converted;
@@ -154,9 +155,15 @@ static rmr_status fail_no_weights(const char *directory, rmr_error *err)
         directory);
 }
 
-static rmr_status check_sha256(const rmr_weights *weights, const char *expected,
-                               rmr_error *err)
+rmr_status rmr_weights_check_sha256(const rmr_weights *weights,
+                                    const char *expected, rmr_error *err)
 {
+    if (weights->sharded) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s has sharded weights, for which sha256 cannot be "
+                        "given",
+                        weights->directory);
+    }
     const shard *only = &weights->shards[0];
     char actual[RMR_SHA256_HEX];
     rmr_status status =
@@ -168,22 +175,14 @@ static rmr_status check_sha256(const rmr_weights *weights, const char *expected,
                     actual, expected);
 }
 
-static rmr_status open_files(rmr_weights *weights, const char *sha256,
-                             rmr_error *err)
+static rmr_status open_files(rmr_weights *weights, rmr_error *err)
 {
     const char *directory = weights->directory;
-    if (exists(directory, "model.safetensors")) {
-        rmr_status status = add_shard(weights, "model.safetensors", err);
-        return status || !sha256 ? status : check_sha256(weights, sha256, err);
-    }
+    if (exists(directory, "model.safetensors"))
+        return add_shard(weights, "model.safetensors", err);
     if (!exists(directory, "model.safetensors.index.json"))
         return fail_no_weights(directory, err);
-    if (sha256) {
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s has sharded weights, for which sha256 cannot be "
-                        "given",
-                        directory);
-    }
+    weights->sharded = 1;
     return open_index(weights, err);
 }
 
@@ -216,9 +215,11 @@ rmr_status rmr_weights_open(rmr_weights **out, const char *directory,
     rmr_status status;
     weights->directory = rmr_strndup(directory, strlen(directory));
     if (weights->directory)
-        status = open_files(weights, sha256, err);
+        status = open_files(weights, err);
     else
         status = rmr_fail_nomem(err, "weights");
+    if (!status && sha256)
+        status = rmr_weights_check_sha256(weights, sha256, err);
     if (!status)
         status = sort_tensors(&weights->tensors, err);
     if (status) {

@@ -23,6 +23,10 @@ rmr_status rmr_weights_open(rmr_weights **out, const char *directory,
                             const char *sha256, rmr_error *err);
 void rmr_weights_close(rmr_weights *weights);
 
+/* RANGE unless model.safetensors has this digest; UNSUPPORTED for shards. */
+rmr_status rmr_weights_check_sha256(const rmr_weights *weights,
+                                    const char *expected, rmr_error *err);
+
 /* 1 when a tensor has this name. */
 int rmr_weights_has(const rmr_weights *weights, const char *name);
 

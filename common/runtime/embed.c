@@ -1,0 +1,113 @@
+/*
+ * embed.c - embedding texts that a host holds in memory: as a job, and as one
+ * call that waits. It must never let a job point into the caller's memory.
+ */
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/runtime/engine.h"
+
+static void destroy_texts(rmr_job *job)
+{
+    rmr_free(job->data);
+}
+
+static const rmr_job_kind embed_kind = {.destroy = destroy_texts};
+
+/* The list and the bytes of all texts in one block; *bytes is its size. */
+static rmr_text *copy_texts(const rmr_text *texts, size_t count, size_t *bytes)
+{
+    size_t total;
+    if (!rmr_mul_size(count, sizeof *texts, &total))
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!rmr_add_size(total, texts[i].len, &total))
+            return NULL;
+    }
+    rmr_text *copy = rmr_malloc(total);
+    if (!copy)
+        return NULL;
+    char *bytes_at = (char *)(copy + count);
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i].len)
+            memcpy(bytes_at, texts[i].data, texts[i].len);
+        copy[i].data = bytes_at;
+        copy[i].len = texts[i].len;
+        bytes_at += texts[i].len;
+    }
+    *bytes = total;
+    return copy;
+}
+
+/* The caller's options over the defaults, as far as the caller knows them. */
+static rmr_embed_options complete_options(const rmr_embed_options *given)
+{
+    rmr_embed_options full;
+    rmr_embed_options_init(&full);
+    if (given)
+        memcpy(&full, given,
+               given->size < sizeof full ? given->size : sizeof full);
+    return full;
+}
+
+static rmr_status fill_job(rmr_job *job, rmr_model *model,
+                           const rmr_text *texts, size_t count,
+                           const rmr_embed_options *options, rmr_error *err)
+{
+    size_t bytes = 0;
+    rmr_text *copy = copy_texts(texts, count, &bytes);
+    if (!copy)
+        return rmr_fail_nomem(err, "the texts of a job");
+    job->data = copy;
+    job->bytes = bytes;
+    if (options->timeout_ms)
+        job->deadline_ns = rmr_deadline_ns(options->timeout_ms);
+    return rmr_job_set_texts(job, model, copy, count, options, err);
+}
+
+rmr_status rmr_embed_start(rmr_engine *engine, rmr_model *model,
+                           const rmr_text *texts, size_t count,
+                           const rmr_embed_options *options, rmr_job_done *done,
+                           void *user, rmr_job **out, rmr_error *err)
+{
+    *out = NULL;
+    if (!count) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "there must be at least one text to embed");
+    }
+    rmr_job *job = rmr_job_new(&embed_kind, done, user);
+    if (!job)
+        return rmr_fail_nomem(err, "a job");
+    rmr_embed_options full = complete_options(options);
+    rmr_status status = fill_job(job, model, texts, count, &full, err);
+    if (!status)
+        status = rmr_engine_submit(engine, job, err);
+    if (status)
+        rmr_job_release(job);
+    else
+        *out = job;
+    return status;
+}
+
+rmr_status rmr_embed(rmr_engine *engine, rmr_model *model,
+                     const rmr_text *texts, size_t count,
+                     const rmr_embed_options *options, float *embeddings,
+                     rmr_text_result *results, rmr_error *err)
+{
+    rmr_job *job;
+    rmr_status status = rmr_embed_start(engine, model, texts, count, options,
+                                        NULL, NULL, &job, err);
+    if (status)
+        return status;
+    while (!rmr_job_wait(job, UINT64_MAX))
+        continue;
+    status = rmr_job_result(job, err);
+    if (!status) {
+        memcpy(embeddings, job->embeddings,
+               job->count * job->dim * sizeof *embeddings);
+        if (results)
+            memcpy(results, job->results, job->count * sizeof *results);
+    }
+    rmr_job_release(job);
+    return status;
+}

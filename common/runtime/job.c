@@ -1,0 +1,199 @@
+/*
+ * job.c - jobs by themselves: made, given texts, failed, waited for, read. It
+ * must never look into a queue, nor keep a pointer into its caller's memory.
+ */
+#include "common/runtime/job.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/alloc.h"
+
+uint64_t rmr_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t rmr_deadline_ns(uint64_t timeout_ms)
+{
+    const uint64_t year_ms = 365ull * 24 * 3600 * 1000;
+    uint64_t wait_ms = timeout_ms < year_ms ? timeout_ms : year_ms;
+    return rmr_now_ns() + wait_ms * 1000000;
+}
+
+void rmr_embed_options_init(rmr_embed_options *options)
+{
+    memset(options, 0, sizeof *options);
+    options->size = sizeof *options;
+}
+
+/* Waiting is by CLOCK_MONOTONIC, so that setting the clock disturbs nobody. */
+static int init_condition(rmr_job *job)
+{
+    pthread_condattr_t attributes;
+    if (pthread_mutex_init(&job->wait_lock, NULL))
+        return -1;
+    int failed = pthread_condattr_init(&attributes);
+    if (!failed) {
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        failed = pthread_cond_init(&job->wait_cond, &attributes);
+        pthread_condattr_destroy(&attributes);
+    }
+    if (failed)
+        pthread_mutex_destroy(&job->wait_lock);
+    return failed;
+}
+
+rmr_job *rmr_job_new(const rmr_job_kind *kind, rmr_job_done *done, void *user)
+{
+    rmr_job *job = rmr_calloc(1, sizeof *job);
+    if (!job)
+        return NULL;
+    if (init_condition(job)) {
+        rmr_free(job);
+        return NULL;
+    }
+    job->references = 1;
+    job->kind = kind;
+    job->done = done;
+    job->user = user;
+    job->state = kind->prepare ? RMR_JOB_PENDING : RMR_JOB_READY;
+    return job;
+}
+
+rmr_job *rmr_job_retain(rmr_job *job)
+{
+    atomic_fetch_add(&job->references, 1);
+    return job;
+}
+
+void rmr_job_release(rmr_job *job)
+{
+    if (!job || atomic_fetch_sub(&job->references, 1) != 1)
+        return;
+    if (job->kind->destroy)
+        job->kind->destroy(job);
+    rmr_model_release(job->model);
+    rmr_free(job->vectors);
+    rmr_free(job->embeddings);
+    rmr_free(job->results);
+    pthread_cond_destroy(&job->wait_cond);
+    pthread_mutex_destroy(&job->wait_lock);
+    rmr_free(job);
+}
+
+void rmr_job_cancel(rmr_job *job)
+{
+    job->canceled = 1;
+}
+
+static rmr_status check_options(const rmr_embed_options *options, size_t dim,
+                                rmr_error *err)
+{
+    if (options->dimensions > dim) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "dimensions must be from 1 to %zu, not %u", dim,
+                        options->dimensions);
+    }
+    if ((unsigned)options->normalize > RMR_NORMALIZE_OFF) {
+        return rmr_fail(err, RMR_ERR_RANGE, "normalize has no value %d",
+                        (int)options->normalize);
+    }
+    if ((unsigned)options->truncate > RMR_TRUNCATE_NONE) {
+        return rmr_fail(err, RMR_ERR_RANGE, "truncate has no value %d",
+                        (int)options->truncate);
+    }
+    return RMR_OK;
+}
+
+rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
+                             const rmr_text *texts, size_t count,
+                             const rmr_embed_options *options, rmr_error *err)
+{
+    const rmr_config *config = &model->config;
+    rmr_status status = check_options(options, config->hidden_size, err);
+    if (status)
+        return status;
+    size_t dim =
+        options->dimensions ? options->dimensions : config->hidden_size;
+    size_t floats;
+    if (rmr_mul_size(count, dim, &floats))
+        job->embeddings = rmr_malloc_array(floats, sizeof(float));
+    job->vectors = rmr_malloc_array(count, sizeof *job->vectors);
+    job->results = rmr_calloc(count, sizeof *job->results);
+    if (!job->embeddings || !job->vectors || !job->results)
+        return rmr_fail_nomem(err, "the results of a job");
+    job->model = rmr_model_retain(model);
+    job->texts = texts;
+    job->count = count;
+    job->dim = dim;
+    job->truncate = options->truncate;
+    for (size_t i = 0; i < count; i++) {
+        rmr_vector *vector = &job->vectors[i];
+        vector->dimensions = (uint32_t)dim;
+        vector->normalize = options->normalize == RMR_NORMALIZE_MODEL
+                                ? config->normalize
+                                : options->normalize == RMR_NORMALIZE_ON;
+        vector->values = job->embeddings + i * dim;
+        vector->finite = 0;
+    }
+    return RMR_OK;
+}
+
+void rmr_job_fail(rmr_job *job, rmr_status status, const rmr_error *error)
+{
+    if (job->status)
+        return;
+    job->status = status;
+    job->error = *error;
+}
+
+void rmr_job_complete(rmr_job *job)
+{
+    if (job->kind->finish)
+        job->kind->finish(job);
+    pthread_mutex_lock(&job->wait_lock);
+    job->is_final = 1;
+    pthread_cond_broadcast(&job->wait_cond);
+    pthread_mutex_unlock(&job->wait_lock);
+    if (job->done)
+        job->done(job, job->user);
+}
+
+int rmr_job_wait(rmr_job *job, uint64_t timeout_ms)
+{
+    uint64_t end = rmr_deadline_ns(timeout_ms);
+    struct timespec deadline = {.tv_sec = (time_t)(end / 1000000000),
+                                .tv_nsec = (long)(end % 1000000000)};
+    int failed = 0;
+    pthread_mutex_lock(&job->wait_lock);
+    while (!job->is_final && !failed)
+        failed =
+            pthread_cond_timedwait(&job->wait_cond, &job->wait_lock, &deadline);
+    int is_final = job->is_final;
+    pthread_mutex_unlock(&job->wait_lock);
+    return is_final;
+}
+
+rmr_status rmr_job_result(const rmr_job *job, rmr_error *err)
+{
+    if (job->status && err)
+        *err = job->error;
+    return job->status;
+}
+
+const float *rmr_job_embeddings(const rmr_job *job, size_t *count, size_t *dim)
+{
+    *count = job->status ? 0 : job->count;
+    *dim = job->status ? 0 : job->dim;
+    return job->status ? NULL : job->embeddings;
+}
+
+const rmr_text_result *rmr_job_texts(const rmr_job *job, size_t *count)
+{
+    *count = job->status ? 0 : job->count;
+    return job->status ? NULL : job->results;
+}

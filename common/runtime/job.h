@@ -1,0 +1,99 @@
+/*
+ * job.h - what an engine works on: a list of texts for one model, cut into
+ * batches as threads come free. Only the runtime and the HTTP bodies see this.
+ *
+ * A job's life: PENDING until a thread has prepared it (or from the start
+ * READY), READY while texts are left to hand out or to come back, FINAL.
+ * Everything but what the comments mark is protected by the engine's lock.
+ */
+#ifndef RMR_RUNTIME_JOB_H
+#define RMR_RUNTIME_JOB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/base/error.h"
+#include "common/model/model.h"
+
+typedef enum rmr_job_state {
+    RMR_JOB_PENDING,
+    RMR_JOB_READY,
+    RMR_JOB_FINAL
+} rmr_job_state;
+
+/* What makes a kind of job special; any of them may be NULL. All run without
+ * the engine's lock, `prepare` and `finish` on a compute thread. */
+typedef struct rmr_job_kind {
+    /* Makes the texts known, through rmr_job_set_texts. Called once. */
+    rmr_status (*prepare)(rmr_job *job, rmr_error *err);
+    /* The result is final in all but name: write the reply. Called once. */
+    void (*finish)(rmr_job *job);
+    /* Frees `data`. */
+    void (*destroy)(rmr_job *job);
+} rmr_job_kind;
+
+struct rmr_job {
+    _Atomic size_t references;
+    const rmr_job_kind *kind;
+    void *data; /* the kind's own */
+    rmr_job_done *done;
+    void *user;
+
+    /* Set before the job is READY, then constant. */
+    rmr_model *model;      /* retained */
+    const rmr_text *texts; /* [count], owned: by the job or by `data` */
+    size_t count;
+    rmr_vector *vectors;      /* [count] */
+    float *embeddings;        /* [count, dim] */
+    rmr_text_result *results; /* [count] */
+    size_t dim;
+    rmr_truncate truncate;
+    uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
+    uint64_t bytes;       /* counted against the queue's limit */
+
+    /* Progress. */
+    rmr_job_state state;
+    size_t next;          /* first text that was not handed out */
+    size_t running;       /* texts handed out and not back, or 1 in prepare */
+    uint64_t tokens_left; /* estimate for the texts from `next` on */
+    int queued;
+    rmr_status status;
+    rmr_error error;
+    rmr_job *queue_next, *queue_prev;
+
+    _Atomic int canceled; /* read between layers, without the lock */
+
+    pthread_mutex_t wait_lock; /* for is_final */
+    pthread_cond_t wait_cond;
+    int is_final;
+};
+
+/* A job with one reference, of 0 texts. NULL: out of memory. */
+rmr_job *rmr_job_new(const rmr_job_kind *kind, rmr_job_done *done, void *user);
+
+/*
+ * Gives a job its texts (which must live as long as it) and everything that
+ * depends on them. options must be complete. Errors: RANGE, NOMEM.
+ */
+rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
+                             const rmr_text *texts, size_t count,
+                             const rmr_embed_options *options, rmr_error *err);
+
+/* Marks the job as failed unless it already is. The engine's lock, or sole
+ * ownership, is needed. */
+void rmr_job_fail(rmr_job *job, rmr_status status, const rmr_error *error);
+
+/* Runs the kind's finish, makes the job final, wakes waiters, calls done. */
+void rmr_job_complete(rmr_job *job);
+
+/* One more reference. */
+rmr_job *rmr_job_retain(rmr_job *job);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t rmr_now_ns(void);
+
+/* rmr_now_ns in timeout_ms milliseconds; a year at most. */
+uint64_t rmr_deadline_ns(uint64_t timeout_ms);
+
+#endif

@@ -1,0 +1,171 @@
+/*
+ * registry.c - the models this process has open, so that weights exist once
+ * however many hosts, connections and names use them. Models are told apart by
+ * what their files are, never by what they are called.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/file.h"
+#include "common/base/sha256.h"
+#include "common/model/model.h"
+
+/* The files that make a model what it is; absent ones count as absent. Shards
+ * are told apart by their index, which is rewritten with them. */
+static const char *const identity_files[] = {
+    "config.json",           "model.safetensors",
+    "tokenizer.json",        "model.safetensors.index.json",
+    "modules.json",          "sentence_bert_config.json",
+    "tokenizer_config.json", "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+};
+
+enum { NUM_FILES = sizeof identity_files / sizeof *identity_files };
+
+typedef struct identity {
+    rmr_file_id files[NUM_FILES];
+    rmr_dtype dtype;
+} identity;
+
+typedef struct entry {
+    identity id;
+    rmr_model *model;
+    struct entry *next;
+} entry;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static entry *entries;
+
+static rmr_status identify(identity *id, const char *path, rmr_dtype dtype,
+                           rmr_error *err)
+{
+    memset(id, 0, sizeof *id);
+    id->dtype = dtype;
+    for (size_t i = 0; i < NUM_FILES; i++) {
+        char *file = rmr_path_join(path, identity_files[i]);
+        if (!file)
+            return rmr_fail_nomem(err, path);
+        rmr_file_identify(file, &id->files[i]);
+        rmr_free(file);
+    }
+    return RMR_OK;
+}
+
+static entry *find(const identity *id)
+{
+    for (entry *e = entries; e; e = e->next) {
+        if (memcmp(&e->id, id, sizeof *id) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+static rmr_status open_entry(entry **out, const identity *id, const char *path,
+                             const rmr_model_options *options, rmr_error *err)
+{
+    *out = find(id);
+    if (*out && options->sha256)
+        return rmr_weights_check_sha256((*out)->model->weights, options->sha256,
+                                        err);
+    if (*out)
+        return RMR_OK;
+    entry *added = rmr_calloc(1, sizeof *added);
+    if (!added)
+        return rmr_fail_nomem(err, path);
+    rmr_status status = rmr_model_load(&added->model, path, options, err);
+    if (status) {
+        rmr_free(added);
+        return status;
+    }
+    added->id = *id;
+    added->next = entries;
+    entries = added;
+    *out = added;
+    return RMR_OK;
+}
+
+/* The caller's options over the defaults, as far as the caller knows them. */
+static rmr_status read_options(rmr_model_options *full,
+                               const rmr_model_options *given, rmr_error *err)
+{
+    rmr_model_options_init(full);
+    if (given)
+        memcpy(full, given,
+               given->size < sizeof *full ? given->size : sizeof *full);
+    if (full->dtype != RMR_DTYPE_F32) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "dtype %d is not supported; RMR_DTYPE_F32 is",
+                        (int)full->dtype);
+    }
+    if (full->sha256 && !rmr_sha256_is_hex(full->sha256)) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "sha256 must be 64 hexadecimal digits");
+    }
+    return RMR_OK;
+}
+
+rmr_status rmr_model_open(rmr_model **out, const char *path,
+                          const rmr_model_options *options, rmr_error *err)
+{
+    *out = NULL;
+    rmr_model_options full;
+    identity id;
+    entry *found = NULL;
+    rmr_status status = read_options(&full, options, err);
+    if (!status)
+        status = identify(&id, path, full.dtype, err);
+    if (status)
+        return status;
+    pthread_mutex_lock(&lock);
+    status = open_entry(&found, &id, path, &full, err);
+    if (!status)
+        *out = rmr_model_retain(found->model);
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+rmr_model *rmr_model_retain(rmr_model *model)
+{
+    atomic_fetch_add(&model->references, 1);
+    return model;
+}
+
+/* Gives one reference back without the lock, unless it may be the last. */
+static int release_shared(rmr_model *model)
+{
+    size_t count = atomic_load(&model->references);
+    while (count > 1) {
+        if (atomic_compare_exchange_weak(&model->references, &count, count - 1))
+            return 1;
+    }
+    return 0;
+}
+
+/* Takes the model's entry out of the list. */
+static entry *unlink_entry(const rmr_model *model)
+{
+    entry **link = &entries;
+    while ((*link)->model != model)
+        link = &(*link)->next;
+    entry *e = *link;
+    *link = e->next;
+    return e;
+}
+
+void rmr_model_release(rmr_model *model)
+{
+    if (!model || release_shared(model))
+        return;
+    /* With the lock held, no open can find the model and revive it. */
+    entry *unused = NULL;
+    pthread_mutex_lock(&lock);
+    if (atomic_fetch_sub(&model->references, 1) == 1)
+        unused = unlink_entry(model);
+    pthread_mutex_unlock(&lock);
+    if (unused) {
+        rmr_model_unload(model);
+        rmr_free(unused);
+    }
+}
