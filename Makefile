@@ -73,7 +73,9 @@ endif
 # -------------------------------------------------------------------- flags
 
 WARN := -Wall -Wextra -Werror
+# The two -fno flags change no result; they let loops with selects vectorize.
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fvisibility=hidden -fPIC \
+	-fno-math-errno -fno-trapping-math \
 	-ffunction-sections -fdata-sections -pthread -MMD -MP
 SAN_CFLAGS := -O1 -g -fno-omit-frame-pointer $(SANITIZE) \
 	-fno-sanitize-recover=all
