@@ -55,6 +55,8 @@ TESTS := $(call programs,tests,$(UNIT_SRC) $(FAULT_SRC))
 ASAN_CORE_OBJ := $(call objects,asan/obj,$(CORE_SRC))
 ASAN_SUPPORT_OBJ := $(call objects,asan/obj,$(SUPPORT_SRC))
 ASAN_TESTS := $(call programs,asan/tests,$(UNIT_SRC) $(FAULT_SRC))
+REPLAY_OBJ := build/asan/obj/tests/fuzz/replay.o
+REPLAYS := $(call programs,asan/tests,$(FUZZ_SRC))
 
 PRODUCTS := build/libremora.a build/libremora.so build/remora
 ifeq ($(WITH_SQLITE),yes)
@@ -163,6 +165,24 @@ $(ASAN_TESTS): build/asan/tests/%: build/asan/libremora.a \
 		$(filter %/$*.o,$^) $(ASAN_SUPPORT_OBJ) build/asan/libremora.a \
 		$(CMOCKA_LIBS) $(DEP_LIBS) -o $@
 
+# A fuzz target with replay.c's main: the corpus and its mutations.
+$(REPLAYS): build/asan/tests/%: build/asan/obj/tests/fuzz/%.o $(REPLAY_OBJ) \
+		build/asan/libremora.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN_CFLAGS) $(LDFLAGS) $^ $(DEP_LIBS) -o $@
+
+# The same target with clang's libFuzzer, and a core that it can see into.
+build/fuzz/obj/%.o: %.c build/config.mk
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)
+	$(Q)$(FUZZ_CC) $(BASE_CFLAGS) $(SAN_CFLAGS) -fsanitize=fuzzer-no-link \
+		$(INCLUDES) -c $< -o $@
+
+build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(call objects,fuzz/obj,$(CORE_SRC))
+	$(call say,LINK,$@)
+	$(Q)$(FUZZ_CC) $(SAN_CFLAGS) -fsanitize=fuzzer $^ $(DEP_LIBS) -o $@
+
 # Each program also depends on its own object.
 $(foreach s,$(UNIT_SRC) $(FAULT_SRC),$(eval \
 	$(call programs,tests,$(s)): $(call objects,obj,$(s))))
@@ -171,7 +191,9 @@ $(foreach s,$(UNIT_SRC) $(FAULT_SRC),$(eval \
 
 .SECONDARY:
 ALL_OBJ := $(CORE_OBJ) $(CLI_OBJ) $(SQLITE_OBJ) $(SUPPORT_OBJ) \
-	$(ASAN_CORE_OBJ) $(ASAN_SUPPORT_OBJ) \
+	$(ASAN_CORE_OBJ) $(ASAN_SUPPORT_OBJ) $(REPLAY_OBJ) \
+	$(call objects,asan/obj,$(FUZZ_SRC)) \
+	$(call objects,fuzz/obj,$(FUZZ_SRC) $(CORE_SRC)) \
 	$(call objects,obj,$(UNIT_SRC) $(FAULT_SRC)) \
 	$(call objects,asan/obj,$(UNIT_SRC) $(FAULT_SRC))
 -include $(ALL_OBJ:.o=.d)
@@ -220,22 +242,38 @@ endif
 ifeq ($(WITH_NGINX),yes)
 PYTEST_SUITES += nginx
 endif
-SUITES := unit fault asan $(PYTEST_SUITES)
+SUITES := unit fault asan fuzz $(PYTEST_SUITES)
 
 .PHONY: check $(SUITES:%=check-%) asan parity
 # Everything that the suites run is built first, then they run one by one.
-check: all $(TESTS) $(ASAN_TESTS) $(VENV_TESTS) $(MODELS) check-tools
+check: all $(TESTS) $(ASAN_TESTS) $(REPLAYS) $(VENV_TESTS) $(MODELS) check-tools
 	@$(PYTHON) tests/run_suites.py $(SUITES)
 
 check-unit: $(call programs,tests,$(UNIT_SRC)) $(MODELS)
 check-fault: all $(call programs,tests,$(FAULT_SRC)) $(MODELS)
 check-asan: all $(ASAN_TESTS) $(MODELS)
+check-fuzz: $(REPLAYS) $(MODELS)
 $(PYTEST_SUITES:%=check-%): all $(VENV_TESTS) $(MODELS) check-tools
 $(SUITES:%=check-%):
 	@$(PYTHON) tests/run_suites.py $(@:check-%=%)
 
 asan: check-asan
 parity: check-parity
+
+# Each target for SECONDS, from the committed corpus; what it finds new stays
+# in build/fuzz/corpus, what breaks a promise in build/fuzz.
+SECONDS ?= 60
+FUZZ_RUNS := $(patsubst tests/fuzz/fuzz_%.c,fuzz-%,$(FUZZ_SRC))
+.PHONY: fuzz $(FUZZ_RUNS)
+fuzz: $(FUZZ_RUNS)
+$(FUZZ_RUNS): fuzz-%: build/fuzz/fuzz_% $(MODELS)
+	@mkdir -p build/fuzz/corpus/$*
+	$< -max_total_time=$(SECONDS) -max_len=65536 -rss_limit_mb=4096 \
+		-print_final_stats=1 -artifact_prefix=build/fuzz/$*- \
+		build/fuzz/corpus/$* tests/fuzz/corpus/$*
+ifneq ($(filter fuzz%,$(MAKECMDGOALS)),)
+$(call need,FUZZ_CC,clang with libFuzzer (Debian package clang))
+endif
 
 # The programs that tests start; each names its package when it is absent.
 .PHONY: check-tools
@@ -324,6 +362,7 @@ help:
 		check 'every test; check-unit, check-lint, ... one suite' \
 		asan 'the C tests with address and undefined sanitizers' \
 		parity 'vectors and tokens against the reference' \
+		fuzz 'every reader with libFuzzer, SECONDS=60 each' \
 		models 'the test model; REMORA_MODELS=DIR uses one in DIR' \
 		install 'to DESTDIR and the directories given to configure' \
 		uninstall 'removes what install put there' \

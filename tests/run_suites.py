@@ -5,7 +5,7 @@ usage: tests/run_suites.py SUITE...
 
 A suite is a folder of tests/: its C programs (already built by make) and its
 pytest files. `asan` is the C programs of all suites once more, built with the
-sanitizers, one check each. The last line printed is `N passed, N failed`, with
+sanitizers, one check each; `fuzz` replays the fuzz targets' corpora. The last line printed is `N passed, N failed`, with
 `, N skipped` where a test was skipped. The exit status is 0 only when nothing
 failed, nothing crashed and every suite ran a test; this script must never
 count a suite that ran nothing, or died, as passed.
@@ -27,6 +27,7 @@ PYTHON = ROOT / "build" / "venv" / "bin" / "python"
 PREFIXES = {"unit": "test_", "fault": "fault_"}
 PROGRAM_SECONDS = 300
 PYTEST_SECONDS = 900
+MUTATIONS = 1000
 
 
 class Counts:
@@ -151,6 +152,29 @@ def run_programs(paths, whole):
     return counts
 
 
+def run_replays():
+    """Replays every fuzz target's corpus, mutated; one check each."""
+    counts = Counts()
+    for source in sorted((ROOT / "tests" / "fuzz").glob("fuzz_*.c")):
+        start = time.monotonic()
+        program = ROOT / "build" / "asan" / "tests" / source.stem
+        corpus = f"tests/fuzz/corpus/{source.stem[len('fuzz_'):]}"
+        status, raw = 1, b"was not built"
+        if program.is_file():
+            status, raw = run(
+                [str(program), corpus, str(MUTATIONS)], PROGRAM_SECONDS,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )
+        output = raw.decode(errors="replace").rstrip()
+        good = status == 0 and re.search(r"^[1-9]\d* inputs$", output, re.M)
+        counts.add(Counts(int(bool(good)), int(not good)))
+        say(
+            f"  {program.name:<32} {output if good else 'failed: ' + output}"
+            f"  {time.monotonic() - start:.1f} s"
+        )
+    return counts
+
+
 def run_pytest(suite):
     """Runs a folder's pytest files and reads the result they wrote."""
     result = RESULTS / f"{suite}.xml"
@@ -177,6 +201,8 @@ def run_suite(suite):
     if suite == "asan":
         for name in PREFIXES:
             counts.add(run_programs(programs(name, "asan/tests"), True))
+    elif suite == "fuzz":
+        counts.add(run_replays())
     else:
         counts.add(run_programs(programs(suite, "tests"), False))
         if any((ROOT / "tests" / suite).glob("**/test_*.py")):

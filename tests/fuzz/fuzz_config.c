@@ -1,0 +1,91 @@
+/*
+ * fuzz_config.c - any bytes as one of the small JSON files of a model
+ * directory; the first byte says which. What is read must be believable.
+ */
+#include <sys/stat.h>
+#include <unistd.h>
+#include "tests/fuzz/fuzz.h"
+#include "common/model/config.h"
+
+static const struct {
+    const char *name;
+    const char *text; /* a valid one, for when another file is tried */
+} files[] = {
+    {"config.json",
+     "{\"model_type\":\"bert\",\"vocab_size\":30,\"hidden_size\":8,"
+     "\"num_hidden_layers\":1,\"num_attention_heads\":2,"
+     "\"intermediate_size\":16,\"max_position_embeddings\":32}"},
+    {"modules.json", "[{\"idx\":0,\"name\":\"0\",\"path\":\"\","
+                     "\"type\":\"sentence_transformers.models.Transformer\"},"
+                     "{\"idx\":1,\"name\":\"1\",\"path\":\"1_Pooling\","
+                     "\"type\":\"sentence_transformers.models.Pooling\"}]"},
+    {"1_Pooling/config.json",
+     "{\"word_embedding_dimension\":8,\"pooling_mode_mean_tokens\":true}"},
+    {"sentence_bert_config.json", "{\"max_seq_length\":16}"},
+    {"tokenizer_config.json", "{\"model_max_length\":32}"},
+};
+enum { NUM_FILES = sizeof files / sizeof *files };
+
+static char directory[64];
+
+static void remove_directory(void)
+{
+    char path[128];
+    for (size_t i = 0; i < NUM_FILES; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, files[i].name);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%s/1_Pooling", directory);
+    rmdir(path);
+    rmdir(directory);
+}
+
+static void make_directory(void)
+{
+    char path[128];
+    snprintf(directory, sizeof directory, "%s/remora-fuzz-XXXXXX", P_tmpdir);
+    CHECK(mkdtemp(directory) != NULL);
+    snprintf(path, sizeof path, "%s/1_Pooling", directory);
+    CHECK(mkdir(path, 0700) == 0);
+    CHECK(atexit(remove_directory) == 0);
+}
+
+static void write_file(size_t which, const void *data, size_t size)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", directory, files[which].name);
+    FILE *file = fopen(path, "wb");
+    CHECK(file != NULL);
+    CHECK(fwrite(data, 1, size, file) == size);
+    CHECK(fclose(file) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    rmr_config config = {0};
+    rmr_error err = {0};
+
+    if (size == 0)
+        return 0;
+    if (!*directory)
+        make_directory();
+    size_t which = data[0] % NUM_FILES;
+    for (size_t i = 0; i < NUM_FILES; i++)
+        write_file(i, files[i].text, strlen(files[i].text));
+    write_file(which, data + 1, size - 1);
+
+    rmr_status status = rmr_config_read(&config, directory, &err);
+    if (!status)
+        status = rmr_config_read_modules(&config, directory, &err);
+    if (status) {
+        check_error(status, &err);
+        return 0;
+    }
+    CHECK(config.num_attention_heads > 0 && config.num_hidden_layers > 0);
+    CHECK(config.hidden_size % config.num_attention_heads == 0);
+    CHECK(config.max_tokens > 0);
+    CHECK(config.max_tokens <= config.max_position_embeddings);
+    CHECK(config.pooling >= RMR_POOLING_CLS &&
+          config.pooling <= RMR_POOLING_MAX);
+    return 0;
+}
