@@ -28,6 +28,10 @@ if [ ! -f "$build/libremora.a" ]; then
     exit 1
 fi
 
+# nginx's configure and its Makefile would take these for their own.
+cc=${CC:-cc} cflags=${CFLAGS:--g -O2} ldflags=${LDFLAGS:-}
+unset CC CFLAGS CPPFLAGS LDFLAGS MAKEFLAGS MAKEOVERRIDES MFLAGS
+
 # What config reads.
 export REMORA_ROOT=$root REMORA_BUILD=$build REMORA_LIBS=${LIBS:-}
 
@@ -41,9 +45,9 @@ else
 fi
 
 arguments=(
-    --with-cc="${CC:-cc}"
-    --with-cc-opt="${CFLAGS:--g -O2} -fPIC"
-    --with-ld-opt="${LDFLAGS:-} -fPIC"
+    --with-cc="$cc"
+    --with-cc-opt="$cflags -fPIC"
+    --with-ld-opt="$ldflags -fPIC"
     "${flags[@]}"
     --add-dynamic-module="$root/nginx-module"
     --builddir="$work/objs"
@@ -74,7 +78,12 @@ then
     done
 
     cd "$work/tree"
-    run ./configure "${arguments[@]}"
+
+    # A release has it at the top, a clone in auto/.
+    configure=./configure
+    [ -f "$configure" ] || configure=./auto/configure
+
+    run "$configure" "${arguments[@]}"
     configured >"$work/configured"
 fi
 

@@ -8,6 +8,7 @@
 
 #include "ngx_http_remora.h"
 
+#include <ngx_channel.h>
 #include <sys/eventfd.h>
 
 
