@@ -14,9 +14,8 @@ cd "$(dirname "$0")/.."
 : "${NGINX:=nginx}" "${SQLITE3:=sqlite3}" "${CURL:=curl}"
 : "${MODELS:=build/models}" "${KEEP:=}"
 NAME=all-MiniLM-L6-v2
-MODEL=$(cd "$MODELS/$NAME" && pwd)
-MODULE=$PWD/build/ngx_http_remora_module.so
-EXTENSION=$PWD/build/remora
+MODEL=$MODELS/$NAME
+MODULE=build/ngx_http_remora_module.so
 
 bold='' dim='' good='' bad='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
@@ -83,19 +82,21 @@ now_ms() {
     echo $(($(date +%s%N) / 1000000))
 }
 
-# cut_to FILE: the beginning of a file on one line.
+# cut_to FILE: a file on one line, with its middle left out when it is long.
 cut_to() {
     length=$(wc -c <"$1")
-    head -c 240 "$1" | tr '\n' ' '
-    [ "$length" -le 240 ] || printf ' %s... %d bytes in all%s' \
-        "$dim" "$length" "$plain"
-    printf '\n'
+    if [ "$length" -le 200 ]; then
+        tr '\n' ' ' <"$1"
+    else
+        printf '%s %s... %d bytes ...%s %s' "$(head -c 110 "$1")" \
+            "$dim" "$length" "$plain" "$(tail -c 75 "$1")"
+    fi
 }
 
-# json FILE SQL: a value out of a JSON file, which SQL sees as doc.json.
+# json FILE SQL: a value out of a JSON file, which SQL sees as doc.body.
 json() {
     "$SQLITE3" -batch -noheader :memory: \
-        "WITH doc(json) AS (SELECT CAST(readfile('$1') AS TEXT)) $2"
+        "WITH doc(body) AS (SELECT CAST(readfile('$1') AS TEXT)) $2"
 }
 
 # ---------------------------------------------------------------- the server
@@ -104,8 +105,8 @@ start_server() {
     prefix=$(mktemp -d)
     chmod 755 "$prefix" # started by root, the worker is another user
     mkdir "$prefix/modules" "$prefix/models"
-    ln -s "$MODULE" "$prefix/modules/"
-    ln -s "$MODEL" "$prefix/models/$NAME"
+    ln -s "$PWD/$MODULE" "$prefix/modules/"
+    ln -s "$(cd "$MODEL" && pwd)" "$prefix/models/$NAME"
     port=8080
     while :; do
         free_port
@@ -158,8 +159,7 @@ healthy() {
 post() {
     shown "curl $url -d '$1'"
     written=$("$CURL" -sS -o "$prefix/answer" --max-time 60 \
-        -w '%{http_code} %{time_total}' "$url" \
-        -H 'Content-Type: application/json' -d "$1") ||
+        -w '%{http_code} %{time_total}' "$url" -d "$1") ||
         fail "curl could not reach $url."
     code=${written% *} took=${written#* }
     row status "$code, $(milliseconds "$took")"
@@ -176,7 +176,7 @@ expect_code() {
 
 # ------------------------------------------------------------------ the demo
 
-for file in "$MODULE" "$EXTENSION.so" build/remora "$MODEL/config.json"; do
+for file in "$MODULE" build/remora.so "$MODEL/config.json"; do
     [ -f "$file" ] || fail "$file is not there; make demo builds it."
 done
 
@@ -201,10 +201,10 @@ text='card charged twice'
 post "{\"model\": \"minilm\", \"input\": \"$text\"}"
 expect_code 200
 answer=$(json "$prefix/answer" "
-    SELECT json_array_length(json, '\$.data[0].embedding') || ' ' ||
+    SELECT json_array_length(body, '\$.data[0].embedding') || ' ' ||
            (SELECT sum(value * value) BETWEEN 0.999 AND 1.001
-              FROM json_each(json, '\$.data[0].embedding')) || ' ' ||
-           (json_extract(json, '\$.usage.prompt_tokens') > 3)
+              FROM json_each(body, '\$.data[0].embedding')) || ' ' ||
+           (json_extract(body, '\$.usage.prompt_tokens') > 3)
       FROM doc")
 [ "$answer" = "384 1 1" ] || fail "this is not an embedding of 384 numbers \
 of unit length with its token count ($answer)."
@@ -217,12 +217,12 @@ post '{"model": "minilm", "input": ["I was billed two times",
 expect_code 200
 row cosine "to '$text', by the vectors in the two answers:"
 json "$prefix/answer" "
-    , query(json) AS (SELECT CAST(readfile('$prefix/query') AS TEXT))
+    , query(body) AS (SELECT CAST(readfile('$prefix/query') AS TEXT))
     SELECT printf('   %10s %.4f  text %d', '', sum(a.value * b.value),
                   json_extract(d.value, '\$.index'))
-      FROM doc, query, json_each(doc.json, '\$.data') AS d,
+      FROM doc, query, json_each(doc.body, '\$.data') AS d,
            json_each(d.value, '\$.embedding') AS a
-      JOIN json_each(query.json, '\$.data[0].embedding') AS b
+      JOIN json_each(query.body, '\$.data[0].embedding') AS b
         ON a.key = b.key
      GROUP BY d.key" | tee "$prefix/cosines"
 sort -rn "$prefix/cosines" | head -n 1 | grep -q 'text 0$' ||
@@ -233,13 +233,13 @@ title "A wrong request gets one sentence"
 post '{"model": "minilm", "input": 42}'
 expect_code 400
 [ -n "$(json "$prefix/answer" \
-    "SELECT json_extract(json, '\$.error.message') FROM doc")" ] ||
+    "SELECT json_extract(body, '\$.error.message') FROM doc")" ] ||
     fail "the answer has no error.message."
 ok "refused, the server goes on"
 
 title "The same model in the sqlite3 shell"
 cat >"$prefix/tickets.sql" <<SQL
-.load $EXTENSION
+.load build/remora
 INSERT INTO remora_models(name, path) VALUES ('minilm', '$MODEL');
 CREATE TABLE tickets(id INTEGER PRIMARY KEY, body TEXT, embedding BLOB);
 INSERT INTO tickets(body) VALUES
@@ -286,10 +286,10 @@ esac
 
 title "The two hosts agree"
 same=$(json "$prefix/query" "
-    , sql(json) AS (SELECT CAST(readfile('$prefix/vector') AS TEXT))
+    , sql(body) AS (SELECT CAST(readfile('$prefix/vector') AS TEXT))
     SELECT sum(a.value = b.value) FROM doc, sql,
-           json_each(doc.json, '\$.data[0].embedding') AS a
-      JOIN json_each(sql.json) AS b ON a.key = b.key")
+           json_each(doc.body, '\$.data[0].embedding') AS a
+      JOIN json_each(sql.body) AS b ON a.key = b.key")
 [ "$same" = 384 ] || fail "only $same of 384 numbers are the same."
 ok "nginx and SQLite gave the same 384 numbers for '$text'"
 
@@ -297,7 +297,10 @@ if [ "$KEEP" = 1 ]; then
     title "The server stays until you press ^C"
     row url "$url"
     shown "curl $url -d '{\"model\": \"minilm\", \"input\": \"your text\"}'"
-    wait "$server" || :
+    trap 'stopped=1' INT
+    stopped=''
+    wait "$server" || [ -n "$stopped" ] || fail "nginx ended by itself."
+    printf '\n   nginx stopped, nothing left behind.\n'
 else
     title "Stopping"
     stop_server
