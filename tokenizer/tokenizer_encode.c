@@ -1,0 +1,322 @@
+/*
+ * tokenizer_encode.c - text through all the stages, and truncation. It must
+ * never do more for a text that is cut at its end than is needed to know the
+ * tokens that stay.
+ */
+#include "tokenizer/tokenizer_internal.h"
+
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "tokenizer/tokenizer_unicode.h"
+#include "tokenizer/tokenizer_utf8.h"
+
+enum {
+    FIRST_WINDOW = 2048, /* bytes that are looked at first */
+    LAST_WINDOW = 32768, /* and at most, each time: about a cache */
+    KEPT_SLACK = 4096,   /* tokens beyond those that truncation keeps */
+};
+
+/* The state of one call. */
+typedef struct run {
+    const rmr_tokenizer *tokenizer;
+    const unsigned char *text;
+    size_t len;
+    struct rmr_encoder_scratch *scratch;
+    rmr_encoding *encoding;
+    size_t limit; /* of the text's own tokens */
+    int keeps_end;
+    int dropped; /* tokens were dropped at the beginning */
+    int full;    /* what comes now cannot change the result */
+} run;
+
+/* ----------------------------------------------------------------- encodings
+ */
+
+int rmr_encoding_push(rmr_encoding *encoding, uint32_t id, size_t start,
+                      size_t end)
+{
+    rmr_token *tokens = rmr_grow(encoding->tokens, &encoding->capacity,
+                                 encoding->count + 1, sizeof *tokens);
+    if (!tokens)
+        return 0;
+    encoding->tokens = tokens;
+    tokens[encoding->count++] =
+        (rmr_token){.id = id, .start = start, .end = end};
+    return 1;
+}
+
+void rmr_encoder_scratch_clear(struct rmr_encoder_scratch *scratch)
+{
+    rmr_free(scratch->normalized.bytes);
+    rmr_free(scratch->normalized.origins);
+    rmr_free(scratch->marks);
+    rmr_free(scratch->sorted_marks);
+    rmr_free(scratch->sources);
+    rmr_free(scratch->words);
+    memset(scratch, 0, sizeof *scratch);
+}
+
+void rmr_encoding_free(rmr_encoding *encoding)
+{
+    if (!encoding)
+        return;
+    if (encoding->scratch)
+        rmr_encoder_scratch_clear(encoding->scratch);
+    rmr_free(encoding->scratch);
+    rmr_free(encoding->tokens);
+    memset(encoding, 0, sizeof *encoding);
+}
+
+/* ------------------------------------------------------------------- stages */
+
+static size_t own_count(const run *r)
+{
+    return r->encoding->count - r->tokenizer->post.before;
+}
+
+/* Words and their tokens for normalized [from, to). */
+static int encode_normalized(run *r, size_t from, size_t to)
+{
+    rmr_normalized *normalized = &r->scratch->normalized;
+    rmr_encoding *encoding = r->encoding;
+    size_t first = encoding->count;
+    if (!rmr_pre_tokenizer_run(&r->tokenizer->pre_tokenizer, from, to,
+                               r->scratch))
+        return 0;
+    for (size_t i = 0; i < r->scratch->num_words && !r->full; i++) {
+        rmr_span word = r->scratch->words[i];
+        if (!rmr_token_model_run(&r->tokenizer->model,
+                                 normalized->bytes + word.start,
+                                 word.end - word.start, word.start, encoding))
+            return 0;
+        r->full = !r->keeps_end && own_count(r) > r->limit;
+    }
+    for (size_t i = first; i < encoding->count; i++)
+        rmr_normalized_to_text(normalized, &encoding->tokens[i].start,
+                               &encoding->tokens[i].end);
+    return 1;
+}
+
+/* The token itself, unless its span is empty or reversed. */
+static int push_added(run *r, uint32_t id, rmr_span span)
+{
+    return span.start >= span.end ||
+           rmr_encoding_push(r->encoding, id, span.start, span.end);
+}
+
+/* Drops tokens that truncation will not keep, so that memory is bounded. */
+static void drop_early(run *r, size_t slack)
+{
+    size_t count = own_count(r);
+    if (!r->keeps_end || count <= r->limit || count - r->limit <= slack)
+        return;
+    rmr_token *own = r->encoding->tokens + r->tokenizer->post.before;
+    memmove(own, own + (count - r->limit), r->limit * sizeof *own);
+    r->encoding->count -= count - r->limit;
+    r->dropped = 1;
+}
+
+/* text[from, to), in which no verbatim added token is left. */
+static int encode_piece(run *r, size_t from, size_t to)
+{
+    rmr_normalized *normalized = &r->scratch->normalized;
+    if (!rmr_normalizer_run(&r->tokenizer->normalizer, r->text, from, to,
+                            r->scratch))
+        return 0;
+    rmr_added_search search = {.added = &r->tokenizer->added,
+                               .set = &r->tokenizer->added.normalized,
+                               .text = normalized->bytes,
+                               .len = normalized->len,
+                               .spaces = {1, 0}};
+    rmr_span span;
+    uint32_t id;
+    while (!r->full && rmr_added_next(&search, search.len, &span, &id)) {
+        if (search.done < span.start &&
+            !encode_normalized(r, search.done, span.start))
+            return 0;
+        search.done = span.end;
+        if (span.start < span.end)
+            rmr_normalized_to_text(normalized, &span.start, &span.end);
+        if (!push_added(r, id, span))
+            return 0;
+    }
+    if (!r->full && search.done < search.len &&
+        !encode_normalized(r, search.done, search.len))
+        return 0;
+    drop_early(r, r->limit + KEPT_SLACK);
+    return 1;
+}
+
+/* ----------------------------------------------------------------- cut places
+ */
+
+/*
+ * Whether the text can be cut before text[at], a character, so that encoding
+ * both parts gives what encoding the whole does, given that no verbatim added
+ * token begins at `at`: a word ends there, the character stays and waits for
+ * none before it, and it is no white space that a token could strip.
+ */
+static int can_cut(const run *r, size_t at)
+{
+    const rmr_tokenizer *t = r->tokenizer;
+    uint32_t code;
+    unsigned char previous = r->text[at - 1];
+    rmr_utf8_decode(r->text + at, r->len - at, &code);
+    const rmr_char *c = rmr_char_of(code);
+    if (c->order || c->nfd_len ||
+        (c->flags & (RMR_CHAR_SPACE | RMR_CHAR_REMOVED | RMR_CHAR_MARK)))
+        return 0;
+    if (previous == ' ' || previous == '\n' || previous == '\t')
+        return 1;
+    if (t->added.normalized.count)
+        return 0;
+    return (c->flags & RMR_CHAR_PUNCT) ||
+           (t->normalizer.handle_chinese_chars &&
+            (c->flags & RMR_CHAR_CHINESE)) ||
+           (previous < 0x80 && (rmr_char_of(previous)->flags & RMR_CHAR_PUNCT));
+}
+
+/* The last place in (from, to) where the text can be cut; 0 when none. */
+static size_t find_cut(const run *r, size_t from, size_t to)
+{
+    if (!r->tokenizer->pre_tokenizer.splits ||
+        r->tokenizer->added.normalized_spaces)
+        return 0;
+    for (size_t at = to; at-- > from + 1;) {
+        if (!rmr_utf8_is_continuation(r->text[at]) && can_cut(r, at))
+            return at;
+    }
+    return 0;
+}
+
+/* --------------------------------------------------------------------- text */
+
+/* One window: looks for verbatim added tokens up to `to`, and encodes what is
+ * certain by then. */
+static int encode_window(run *r, rmr_added_search *search, size_t to)
+{
+    size_t looked = search->next;
+    rmr_span span;
+    uint32_t id;
+    while (!r->full && rmr_added_next(search, to, &span, &id)) {
+        if (search->done < span.start &&
+            !encode_piece(r, search->done, span.start))
+            return 0;
+        search->done = span.end;
+        looked = span.end;
+        if (!push_added(r, id, span))
+            return 0;
+        drop_early(r, r->limit + KEPT_SLACK);
+        r->full = !r->keeps_end && own_count(r) > r->limit;
+    }
+    if (looked < search->done)
+        looked = search->done;
+    size_t cut = to == r->len ? to : find_cut(r, looked, to);
+    if (!r->full && cut > search->done) {
+        if (!encode_piece(r, search->done, cut))
+            return 0;
+        search->done = cut;
+    }
+    return 1;
+}
+
+static int encode_text(run *r)
+{
+    rmr_added_search search = {.added = &r->tokenizer->added,
+                               .set = &r->tokenizer->added.verbatim,
+                               .text = r->text,
+                               .len = r->len,
+                               .spaces = {1, 0}};
+    size_t window = FIRST_WINDOW;
+    for (size_t at = 0; at < r->len && !r->full;) {
+        size_t to = r->len - at > window ? at + window : r->len;
+        if (!encode_window(r, &search, to))
+            return 0;
+        at = search.next > to ? search.next : to;
+        search.next = at;
+        if (window < LAST_WINDOW)
+            window *= 2;
+    }
+    return 1;
+}
+
+/* Cuts the text's own tokens to the limit. */
+static rmr_status truncate_own(run *r, rmr_truncate truncate, rmr_error *err)
+{
+    size_t count = own_count(r);
+    r->encoding->truncated = r->dropped || count > r->limit;
+    if (!r->encoding->truncated)
+        return RMR_OK;
+    if (truncate == RMR_TRUNCATE_NONE)
+        return rmr_fail(err, RMR_ERR_TOO_LONG, "the text has over %zu tokens",
+                        r->limit + r->tokenizer->post.before +
+                            r->tokenizer->post.after);
+    drop_early(r, 0);
+    r->encoding->count = r->tokenizer->post.before + r->limit;
+    return RMR_OK;
+}
+
+/* Tokens [from, to) of the post-processor. */
+static int push_special(run *r, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        const rmr_token *token = &r->tokenizer->post.tokens[i];
+        if (!rmr_encoding_push(r->encoding, token->id, 0, 0))
+            return 0;
+        r->encoding->tokens[r->encoding->count - 1].type_id = token->type_id;
+    }
+    return 1;
+}
+
+static void set_type_ids(run *r)
+{
+    const rmr_post_processor *post = &r->tokenizer->post;
+    for (size_t i = post->before; post->type_id && i < r->encoding->count; i++)
+        r->encoding->tokens[i].type_id = post->type_id;
+}
+
+static rmr_status encode(run *r, rmr_truncate truncate, rmr_error *err)
+{
+    const rmr_post_processor *post = &r->tokenizer->post;
+    if (!push_special(r, 0, post->before) || !encode_text(r))
+        return rmr_fail_nomem(err, "tokens");
+    rmr_status status = truncate_own(r, truncate, err);
+    if (status)
+        return status;
+    set_type_ids(r);
+    if (!push_special(r, post->before, post->before + post->after))
+        return rmr_fail_nomem(err, "tokens");
+    return RMR_OK;
+}
+
+rmr_status rmr_tokenizer_encode(const rmr_tokenizer *tokenizer,
+                                const char *text, size_t len, size_t max_tokens,
+                                rmr_truncate truncate, rmr_encoding *encoding,
+                                rmr_error *err)
+{
+    size_t special = tokenizer->post.before + tokenizer->post.after;
+    encoding->count = 0;
+    encoding->truncated = 0;
+    if (max_tokens && max_tokens < special)
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "a limit of %zu tokens leaves no room for the %zu "
+                        "special ones",
+                        max_tokens, special);
+    if (!encoding->scratch) {
+        encoding->scratch = rmr_calloc(1, sizeof *encoding->scratch);
+        if (!encoding->scratch)
+            return rmr_fail_nomem(err, "tokens");
+    }
+    run r = {.tokenizer = tokenizer,
+             .text = (const unsigned char *)text,
+             .len = len,
+             .scratch = encoding->scratch,
+             .encoding = encoding,
+             .limit = max_tokens ? max_tokens - special : SIZE_MAX,
+             .keeps_end = truncate == RMR_TRUNCATE_START};
+    rmr_status status = encode(&r, truncate, err);
+    if (status)
+        encoding->count = 0;
+    return status;
+}
