@@ -8,7 +8,7 @@
 #include <dirent.h>
 #include "tests/fuzz/fuzz.h"
 
-enum { MAX_INPUT = 1 << 16 };
+enum { INPUT_BYTES = 1 << 16 };
 
 static uint64_t state = 0x9e3779b97f4a7c15u;
 
@@ -55,13 +55,13 @@ static size_t mutate_once(uint8_t *data, size_t size)
         memmove(data + at, data + at + len, size - at - len);
         return size - len;
     case 4: /* repeat a piece */
-        if (size + len > MAX_INPUT)
+        if (size + len > INPUT_BYTES)
             return size;
         memmove(data + at + len, data + at, size - at);
         return size + len;
     default: { /* put a word over what is there */
         const char *word = words[below(sizeof words / sizeof *words)];
-        if (at + strlen(word) > MAX_INPUT)
+        if (at + strlen(word) > INPUT_BYTES)
             return size;
         memcpy(data + at, word, strlen(word));
         return at + strlen(word) > size ? at + strlen(word) : size;
@@ -72,7 +72,7 @@ static size_t mutate_once(uint8_t *data, size_t size)
 /* Runs a file and its mutations; returns how many inputs that were. */
 static size_t replay(const char *path, size_t mutations)
 {
-    static uint8_t seed[MAX_INPUT], data[MAX_INPUT];
+    static uint8_t seed[INPUT_BYTES], data[INPUT_BYTES];
     FILE *file = fopen(path, "rb");
 
     CHECK(file != NULL);
