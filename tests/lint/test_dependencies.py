@@ -32,7 +32,7 @@ LIBRARIES = {
     "kernels": {"cblas.h"},
     "tokenizer": {"jansson.h", "utf8proc.h"},
     "common/model": {"jansson.h"},
-    "common/wire": {"jansson.h"},
+    "common/wire": {"jansson.h", "openssl/"},
     "common/cli": {"jansson.h"},
     "nginx-module": {"ngx_"},
     "sqlite-ext": {"sqlite3ext.h"},
