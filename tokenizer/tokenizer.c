@@ -10,8 +10,21 @@
 
 #include "common/base/alloc.h"
 #include "tokenizer/tokenizer_internal.h"
+#include "tokenizer/tokenizer_utf8.h"
 
 /* ------------------------------------------------------------------ helpers */
+
+int rmr_tokenizer_quoted(const char *string)
+{
+    enum { MOST = 40 };
+    size_t len = strnlen(string, MOST + 1);
+    if (len > MOST) {
+        len = MOST;
+        while (len && rmr_utf8_is_continuation((unsigned char)string[len]))
+            len--;
+    }
+    return (int)len;
+}
 
 void rmr_tokenizer_json_name(char name[RMR_JSON_NAME_SIZE], const char *file,
                              const char *path)
@@ -67,8 +80,8 @@ rmr_status rmr_tokenizer_unsupported(rmr_json_source source,
     const char *type =
         json_string_value(json_object_get(source.object, "type"));
     return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                    "%s.type \"%.40s\" is not supported; supported: %s",
-                    source.name, type ? type : "", supported);
+                    "%s.type \"%.*s\" is not supported; supported: %s",
+                    source.name, rmr_tokenizer_quoted(type), type, supported);
 }
 
 /* ------------------------------------------------------------------ opening */
@@ -80,9 +93,9 @@ static rmr_status check_version(rmr_json_source source, rmr_error *err)
         rmr_json_get_string(source, "version", "1.0", &version, err);
     if (!status && strcmp(version, "1.0"))
         status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                          "%s: version \"%.40s\" is not supported; supported: "
+                          "%s: version \"%.*s\" is not supported; supported: "
                           "1.0",
-                          source.name, version);
+                          source.name, rmr_tokenizer_quoted(version), version);
     return status;
 }
 
@@ -175,10 +188,9 @@ int rmr_tokenizer_lowercases(const rmr_tokenizer *tokenizer)
 const char *rmr_tokenizer_string(const rmr_tokenizer *tokenizer, uint32_t id)
 {
     const rmr_vocabulary *v = &tokenizer->model.vocabulary;
-    for (size_t i = 0; i < tokenizer->added.count; i++) {
-        if (tokenizer->added.tokens[i].id == id)
-            return tokenizer->added.tokens[i].content;
-    }
+    const char *added = rmr_added_string(&tokenizer->added, id);
+    if (added)
+        return added;
     if (id >= v->id_limit || !v->string_at[id])
         return NULL;
     return v->strings + v->string_at[id] - 1;

@@ -6,6 +6,7 @@
 #include "tokenizer/tokenizer_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
@@ -83,6 +84,13 @@ static void assign_ids(opening *o, const rmr_vocabulary *vocabulary)
     }
 }
 
+static int compare_ids(const void *left, const void *right)
+{
+    uint32_t a = ((const rmr_added_token *)left)->id;
+    uint32_t b = ((const rmr_added_token *)right)->id;
+    return (a > b) - (a < b);
+}
+
 /* Drops the tokens that have lost their id to a later one. */
 static void keep_owners(opening *o)
 {
@@ -104,6 +112,17 @@ static void keep_owners(opening *o)
         added->tokens[kept++] = token;
     }
     added->count = kept;
+    qsort(added->tokens, kept, sizeof *added->tokens, compare_ids);
+}
+
+const char *rmr_added_string(const rmr_added_tokens *added, uint32_t id)
+{
+    const rmr_added_token key = {.id = id};
+    const rmr_added_token *token =
+        added->count ? bsearch(&key, added->tokens, added->count,
+                               sizeof *added->tokens, compare_ids)
+                     : NULL;
+    return token ? token->content : NULL;
 }
 
 static rmr_status settle_ids(opening *o, const rmr_vocabulary *vocabulary,
@@ -164,8 +183,9 @@ static rmr_status make_pattern(opening *o, const rmr_normalizer *normalizer,
         len = o->scratch.normalized.len;
         if (!len)
             return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                            "%s: \"%.40s\" is empty once it is normalized",
-                            o->name, token->content);
+                            "%s: \"%.*s\" is empty once it is normalized",
+                            o->name, rmr_tokenizer_quoted(token->content),
+                            token->content);
         if (involves_space(token, pattern, len))
             o->added->normalized_spaces = 1;
     }
@@ -197,11 +217,12 @@ static rmr_status build_set(opening *o, rmr_added_set *set, size_t count,
         const rmr_trie_key *key = &o->keys[i];
         set->count++;
         note_first(set, key->bytes);
+        const char *content = o->added->tokens[key->value].content;
         if (rmr_trie_find(&set->trie, key->bytes, key->len) != key->value)
             status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                              "%s: \"%.40s\" is the same as another once both "
+                              "%s: \"%.*s\" is the same as another once both "
                               "are normalized",
-                              o->name, o->added->tokens[key->value].content);
+                              o->name, rmr_tokenizer_quoted(content), content);
     }
     return status;
 }

@@ -33,17 +33,13 @@ typedef struct run {
 /* ----------------------------------------------------------------- encodings
  */
 
-int rmr_encoding_push(rmr_encoding *encoding, uint32_t id, size_t start,
-                      size_t end)
+int rmr_encoding_grow(rmr_encoding *encoding)
 {
     rmr_token *tokens = rmr_grow(encoding->tokens, &encoding->capacity,
                                  encoding->count + 1, sizeof *tokens);
-    if (!tokens)
-        return 0;
-    encoding->tokens = tokens;
-    tokens[encoding->count++] =
-        (rmr_token){.id = id, .start = start, .end = end};
-    return 1;
+    if (tokens)
+        encoding->tokens = tokens;
+    return tokens != NULL;
 }
 
 void rmr_encoder_scratch_clear(struct rmr_encoder_scratch *scratch)

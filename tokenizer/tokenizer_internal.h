@@ -153,9 +153,19 @@ void rmr_token_model_close(rmr_token_model *model);
 int rmr_token_model_run(const rmr_token_model *model, const unsigned char *word,
                         size_t len, size_t at, rmr_encoding *encoding);
 
+/* Makes room for one token more; 0 when out of memory. */
+int rmr_encoding_grow(rmr_encoding *encoding);
+
 /* Appends one token; 0 when out of memory. */
-int rmr_encoding_push(rmr_encoding *encoding, uint32_t id, size_t start,
-                      size_t end);
+static inline int rmr_encoding_push(rmr_encoding *encoding, uint32_t id,
+                                    size_t start, size_t end)
+{
+    if (encoding->count >= encoding->capacity && !rmr_encoding_grow(encoding))
+        return 0;
+    encoding->tokens[encoding->count++] =
+        (rmr_token){.id = id, .start = start, .end = end};
+    return 1;
+}
 
 /* ------------------------------------------------------------- added tokens */
 
@@ -179,7 +189,7 @@ typedef struct rmr_added_set {
 } rmr_added_set;
 
 typedef struct rmr_added_tokens {
-    rmr_added_token *tokens;
+    rmr_added_token *tokens; /* [count], by ascending id */
     size_t count;
     rmr_added_set verbatim;   /* "normalized": false, looked for first */
     rmr_added_set normalized; /* looked for in the normalized rest */
@@ -192,6 +202,9 @@ rmr_status rmr_added_tokens_open(rmr_added_tokens *added, const json_t *value,
                                  const rmr_token_model *model, const char *file,
                                  rmr_error *err);
 void rmr_added_tokens_close(rmr_added_tokens *added);
+
+/* The content of an added token; NULL when id is none. */
+const char *rmr_added_string(const rmr_added_tokens *added, uint32_t id);
 
 /* A search through one text. */
 typedef struct rmr_added_search {
@@ -243,6 +256,10 @@ struct rmr_tokenizer {
  */
 
 enum { RMR_JSON_NAME_SIZE = 320 };
+
+/* How much of a string from the file an error quotes, in bytes: at most 40, and
+ * whole characters. For "%.*s". */
+int rmr_tokenizer_quoted(const char *string);
 
 /* "FILE: PATH" for errors, cut when too long. */
 void rmr_tokenizer_json_name(char name[RMR_JSON_NAME_SIZE], const char *file,

@@ -34,6 +34,13 @@ static rmr_status read_bert(rmr_post_processor *post, rmr_json_source source,
                             rmr_error *err)
 {
     uint32_t cls, sep;
+    /* The reference goes by the fields, whatever the type. */
+    if (json_object_get(source.object, "trim_offsets") &&
+        json_object_get(source.object, "add_prefix_space"))
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s has the fields of RobertaProcessing, which is not "
+                        "supported",
+                        source.name);
     rmr_status status = read_pair(source, "cls", &cls, err);
     if (status || (status = read_pair(source, "sep", &sep, err)))
         return status;

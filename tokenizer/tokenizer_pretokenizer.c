@@ -45,15 +45,21 @@ rmr_status rmr_pre_tokenizer_open(rmr_pre_tokenizer *pre_tokenizer,
     return RMR_OK;
 }
 
-static int add_word(struct rmr_encoder_scratch *scratch, size_t start,
-                    size_t end)
+static int grow_words(struct rmr_encoder_scratch *scratch)
 {
     rmr_span *words = rmr_grow(scratch->words, &scratch->word_capacity,
                                scratch->num_words + 1, sizeof *words);
-    if (!words)
+    if (words)
+        scratch->words = words;
+    return words != NULL;
+}
+
+static int add_word(struct rmr_encoder_scratch *scratch, size_t start,
+                    size_t end)
+{
+    if (scratch->num_words >= scratch->word_capacity && !grow_words(scratch))
         return 0;
-    scratch->words = words;
-    words[scratch->num_words++] = (rmr_span){start, end};
+    scratch->words[scratch->num_words++] = (rmr_span){start, end};
     return 1;
 }
 

@@ -16,8 +16,8 @@
 static rmr_status bad_entry(const char *name, const char *entry,
                             const char *problem, rmr_error *err)
 {
-    return rmr_fail(err, RMR_ERR_FORMAT, "%s: the id of \"%.40s\" %s", name,
-                    entry, problem);
+    return rmr_fail(err, RMR_ERR_FORMAT, "%s: the id of \"%.*s\" %s", name,
+                    rmr_tokenizer_quoted(entry), entry, problem);
 }
 
 /* Sizes of what is to come: bytes of all strings, largest id. */
