@@ -38,6 +38,10 @@ typedef struct {
     ngx_int_t                     threads;    /* 0: auto */
     ngx_int_t                     queue_jobs;
     ngx_uint_t                    ncpu;       /* the master process may use */
+#if (NGX_HAVE_SCHED_SETAFFINITY)
+    cpu_set_t                     affinity;   /* of the master process */
+    ngx_uint_t                    affinity_known;
+#endif
 } ngx_http_remora_main_conf_t;
 
 

@@ -13,6 +13,12 @@
 
 
 static rmr_engine *ngx_http_remora_engine_start(ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_remora_channel_open(ngx_cycle_t *cycle);
+static uint32_t ngx_http_remora_nthreads(ngx_cycle_t *cycle,
+    ngx_http_remora_main_conf_t *rmcf);
+static rmr_status ngx_http_remora_engine_start_threads(
+    ngx_http_remora_main_conf_t *rmcf, rmr_engine_options *options,
+    rmr_error *err);
 static void ngx_http_remora_event_handler(ngx_event_t *ev);
 static ngx_http_remora_call_t *ngx_http_remora_take_finished(void);
 
@@ -72,63 +78,118 @@ static rmr_engine *
 ngx_http_remora_engine_start(ngx_cycle_t *cycle)
 {
     rmr_error                     err;
-    ngx_uint_t                    nworkers;
-    ngx_core_conf_t              *ccf;
+    rmr_status                    status;
     rmr_engine_options            options;
     ngx_http_remora_main_conf_t  *rmcf;
 
     rmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_remora_module);
 
-    if (ngx_http_remora.fd == -1) {
-        ngx_http_remora.fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
-
-        if (ngx_http_remora.fd == -1) {
-            ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,
-                          "remora: eventfd() failed");
-            return NULL;
-        }
-
-        if (ngx_add_channel_event(cycle, ngx_http_remora.fd, NGX_READ_EVENT,
-                                  ngx_http_remora_event_handler)
-            != NGX_OK)
-        {
-            (void) close(ngx_http_remora.fd);
-            ngx_http_remora.fd = -1;
-            return NULL;
-        }
+    if (ngx_http_remora_channel_open(cycle) != NGX_OK) {
+        return NULL;
     }
 
     rmr_engine_options_init(&options);
 
-    if (rmcf->threads) {
-        options.threads = (uint32_t) rmcf->threads;
-
-    } else {
-        ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx,
-                                               ngx_core_module);
-
-        nworkers = (ngx_process == NGX_PROCESS_WORKER && ccf->master
-                    && ccf->worker_processes > 0)
-                   ? (ngx_uint_t) ccf->worker_processes : 1;
-
-        options.threads = (uint32_t) ((rmcf->ncpu + nworkers - 1) / nworkers);
-    }
+    options.threads = ngx_http_remora_nthreads(cycle, rmcf);
 
     if (rmcf->queue_jobs) {
         options.queue_jobs = (uint32_t) rmcf->queue_jobs;
     }
 
-    if (rmr_engine_start(&ngx_http_remora.engine, &options, &err) != RMR_OK) {
+    status = ngx_http_remora_engine_start_threads(rmcf, &options, &err);
+
+    if (status != RMR_OK) {
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
-                      "remora: cannot start %ui compute threads: %s",
-                      (ngx_uint_t) options.threads, err.message);
+                      "remora: cannot start %uD compute threads: %s",
+                      options.threads, err.message);
         return NULL;
     }
 
     ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
-                  "remora: %ui compute threads", (ngx_uint_t) options.threads);
+                  "remora: %uD compute threads", options.threads);
 
     return ngx_http_remora.engine;
+}
+
+
+static ngx_int_t
+ngx_http_remora_channel_open(ngx_cycle_t *cycle)
+{
+    if (ngx_http_remora.fd != -1) {
+        return NGX_OK;
+    }
+
+    ngx_http_remora.fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+    if (ngx_http_remora.fd == -1) {
+        ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,
+                      "remora: eventfd() failed");
+        return NGX_ERROR;
+    }
+
+    if (ngx_add_channel_event(cycle, ngx_http_remora.fd, NGX_READ_EVENT,
+                              ngx_http_remora_event_handler)
+        != NGX_OK)
+    {
+        (void) close(ngx_http_remora.fd);
+        ngx_http_remora.fd = -1;
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static uint32_t
+ngx_http_remora_nthreads(ngx_cycle_t *cycle, ngx_http_remora_main_conf_t *rmcf)
+{
+    ngx_uint_t        nworkers;
+    ngx_core_conf_t  *ccf;
+
+    if (rmcf->threads) {
+        return (uint32_t) rmcf->threads;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    nworkers = (ngx_process == NGX_PROCESS_WORKER) ? ccf->worker_processes : 1;
+
+    return (uint32_t) ((rmcf->ncpu + nworkers - 1) / nworkers);
+}
+
+
+/*
+ * Threads inherit the CPUs of the thread that starts them.  Those of a worker
+ * are what worker_cpu_affinity left for its event loop.
+ */
+
+static rmr_status
+ngx_http_remora_engine_start_threads(ngx_http_remora_main_conf_t *rmcf,
+    rmr_engine_options *options, rmr_error *err)
+{
+    rmr_status  status;
+
+#if (NGX_HAVE_SCHED_SETAFFINITY)
+
+    cpu_set_t   affinity;
+    ngx_uint_t  restore;
+
+    restore = rmcf->affinity_known
+              && sched_getaffinity(0, sizeof(cpu_set_t), &affinity) == 0
+              && sched_setaffinity(0, sizeof(cpu_set_t), &rmcf->affinity) == 0;
+#endif
+
+    status = rmr_engine_start(&ngx_http_remora.engine, options, err);
+
+#if (NGX_HAVE_SCHED_SETAFFINITY)
+
+    if (restore) {
+        (void) sched_setaffinity(0, sizeof(cpu_set_t), &affinity);
+    }
+
+#endif
+
+    return status;
 }
 
 

@@ -230,9 +230,15 @@ ngx_http_remora_postconfiguration(ngx_conf_t *cf)
     ngx_conf_init_value(rmcf->threads, 0);
     ngx_conf_init_value(rmcf->queue_jobs, 0);
 
-    /* asked here because worker_cpu_affinity narrows it in a worker */
+    /* asked here because worker_cpu_affinity narrows both in a worker */
 
     rmcf->ncpu = rmr_cpu_count();
+
+#if (NGX_HAVE_SCHED_SETAFFINITY)
+    rmcf->affinity_known = (sched_getaffinity(0, sizeof(cpu_set_t),
+                                              &rmcf->affinity)
+                            == 0);
+#endif
 
     refs = rmcf->refs.elts;
 
@@ -355,20 +361,29 @@ static char *
 ngx_http_remora_model_name(ngx_conf_t *cf, ngx_http_remora_main_conf_t *rmcf,
     ngx_str_t *name)
 {
+    u_char           *p, *last;
+    uint32_t          c;
     ngx_uint_t        i;
     rmr_named_model  *models;
 
-    if (name->len == 0 || ngx_utf8_length(name->data, name->len) > name->len) {
+    if (name->len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the model's name must be non-empty valid UTF-8");
+                           "the name of a model is empty");
         return NGX_CONF_ERROR;
     }
 
-    for (i = 0; i < name->len; i++) {
-        if (name->data[i] < 0x20 || name->data[i] == 0x7f) {
+    p = name->data;
+    last = p + name->len;
+
+    while (p < last) {
+        c = (*p < 0x80) ? *p++ : ngx_utf8_decode(&p, last - p);
+
+        if (c < 0x20 || c == 0x7f || (c >= 0xd800 && c <= 0xdfff)
+            || c > 0x10ffff)
+        {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "the model's name must have no control "
-                               "characters");
+                               "the name of a model must be UTF-8 text "
+                               "without control characters");
             return NGX_CONF_ERROR;
         }
     }

@@ -1,0 +1,241 @@
+"""Directives: what nginx -t accepts, what it refuses with file and line, and
+what they do."""
+
+import hashlib
+import os
+
+import pytest
+
+MODEL = "remora_model minilm models/tiny;"
+LOCATION = "location = /v1/embeddings { remora_embeddings minilm; }"
+
+
+def refused(nginx, words, **conf):
+    """nginx -t fails with one [emerg] that says words and file:line of the
+    line marked with HERE."""
+    nginx.configure(**conf)
+    status, said = nginx.test()
+    assert status == 1, said
+    lines = [line for line in said.splitlines() if "[emerg]" in line]
+    assert len(lines) == 1, said
+    for word in words.split("|"):
+        assert word in lines[0], lines[0]
+    marked = [
+        number for number, line
+        in enumerate(nginx.conf.read_text().splitlines(), 1) if "HERE" in line
+    ]
+    assert lines[0].endswith(f" in {nginx.conf}:{marked[0]}"), lines[0]
+
+
+def accepted(nginx, **conf):
+    status, said = nginx.configure(**conf).test()
+    assert status == 0, said
+
+
+@pytest.mark.parametrize("http", [
+    MODEL,
+    "remora_model minilm models/tiny dtype=f32;",
+    MODEL + "remora_model another models/tiny;",
+    MODEL + "remora_model another models/other; remora_threads 3;",
+    MODEL + "remora_threads auto; remora_queue jobs=1; remora_timeout 2s;"
+            "remora_truncate on;",
+])
+def test_accepted(nginx, http):
+    accepted(nginx, http=http, server=LOCATION)
+
+
+def test_no_directive_at_all(nginx):
+    nginx.configure(http="", server="location / { return 200 ok; }").start()
+    assert nginx.get("/").body == b"ok"
+
+
+def test_model_after_its_use(nginx):
+    """http { server { use } model }: the name is looked up at the end."""
+    nginx.configure(http="", server=LOCATION)
+    text = nginx.conf.read_text().rstrip()
+    assert text.endswith("}")
+    nginx.write(text[:-1] + MODEL + "}\n")
+    nginx.start()
+    assert nginx.embed("hello")
+
+
+REFUSED = {
+    "no such directory": ("remora_model minilm models/none;", "models/none"),
+    "not a model": ("remora_model minilm modules;", "config.json"),
+    "a file": ("remora_model minilm nginx.conf;", "nginx.conf"),
+    "duplicate name": (
+        MODEL + "\nremora_model minilm models/other; # HERE",
+        'duplicate model name "minilm"'),
+    "empty name": ("remora_model '' models/tiny;", "name"),
+    "control character": ("remora_model 'a\tb' models/tiny;", "control"),
+    "dtype": ("remora_model minilm models/tiny dtype=f17;", "f17"),
+    "parameter": ("remora_model minilm models/tiny fast=yes;",
+                  'invalid parameter "fast=yes"'),
+    "no path": ("remora_model minilm;", "invalid number of arguments"),
+    "sha256 differs": (
+        f"remora_model minilm models/tiny sha256={'0' * 64};", "SHA-256|0000"),
+    "sha256 is not one": (
+        "remora_model minilm models/tiny sha256=abc;", "64"),
+    "threads": ("remora_threads 0;", 'invalid number of threads "0"'),
+    "many threads": ("remora_threads 5000;", "1024"),
+    "threads are words": ("remora_threads many;", "many"),
+    "queue": ("remora_queue jobs=0;", "jobs=0"),
+    "queue is a number": ("remora_queue 7;", "jobs=N"),
+    "queue is huge": ("remora_queue jobs=99999999999;", "jobs=N"),
+    "timeout": ("remora_timeout 0;", "longer than 0"),
+    "timeout is a word": ("remora_timeout soon;", "invalid value"),
+    "truncate": ("remora_truncate maybe;", '"on" or "off"'),
+    "twice": ("remora_threads 1; remora_threads 1;", "is duplicate"),
+    "queue twice": ("remora_queue jobs=1; remora_queue jobs=1;",
+                    "is duplicate"),
+}
+
+
+@pytest.mark.parametrize("http, words", REFUSED.values(), ids=REFUSED)
+def test_refused(nginx, http, words):
+    if "HERE" not in http:
+        http += " # HERE"
+    refused(nginx, words, server="", http=http)
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"a\x80", b"\xc3", b"\xed\xa0\x80"])
+def test_name_that_is_no_utf8(nginx, name):
+    nginx.configure(server="", http="remora_model NAME models/tiny;")
+    nginx.conf.write_bytes(nginx.conf.read_bytes().replace(b"NAME", name))
+    status, said = nginx.test()
+    assert status == 1
+    assert "must be UTF-8 text" in said
+
+
+REFUSED_LOCATIONS = {
+    "unknown name": ("remora_embeddings ada;", 'unknown model "ada"'),
+    "unknown name in health": ("remora_health ada;", 'unknown model "ada"'),
+    "empty name": ("remora_embeddings '';", "empty"),
+    "embeddings twice": (
+        "remora_embeddings minilm;\nremora_embeddings minilm; # HERE",
+        "is duplicate"),
+    "both": ("remora_embeddings minilm;\nremora_health; # HERE", "conflicts"),
+    "both, other order": (
+        "remora_health;\nremora_embeddings minilm; # HERE", "conflicts"),
+    "model in a location": ("remora_model a models/tiny;", "not allowed here"),
+    "threads in a location": ("remora_threads 1;", "not allowed here"),
+}
+
+
+@pytest.mark.parametrize("inside, words", REFUSED_LOCATIONS.values(),
+                         ids=REFUSED_LOCATIONS)
+def test_refused_in_location(nginx, inside, words):
+    if "HERE" not in inside:
+        inside += " # HERE"
+    refused(nginx, words, http=MODEL, server="location /a { %s\n }" % inside)
+
+
+def test_health_without_models(nginx):
+    refused(nginx, "no model", http="",
+            server="location /health { remora_health; # HERE\n }")
+
+
+def test_error_in_an_included_file(nginx):
+    included = nginx.prefix / "models.conf"
+    included.write_text("\n\nremora_model minilm models/none;\n")
+    nginx.configure(http="include models.conf;", server="")
+    status, said = nginx.test()
+    assert status == 1
+    assert f"in {included}:3" in said
+
+
+def test_sha256(nginx, models):
+    weights = (models["tiny"] / "model.safetensors").read_bytes()
+    digest = hashlib.sha256(weights).hexdigest()
+    accepted(nginx, server=LOCATION,
+             http=f"remora_model minilm models/tiny sha256={digest};")
+
+
+def test_absolute_path(nginx, models):
+    accepted(nginx, server=LOCATION,
+             http=f"remora_model minilm {models['tiny']};")
+
+
+def test_several_models(nginx):
+    """A location answers for its model and for no other."""
+    nginx.configure(http="""
+        remora_model one models/tiny;
+        remora_model two models/other;
+    """, server="""
+        location = /one { remora_embeddings one; }
+        location = /two { remora_embeddings two; }
+    """).start()
+    body = {"model": "one", "input": "hello world"}
+    one = nginx.post(body, path="/one").vectors()
+    assert nginx.post(body, path="/two").status == 404
+    two = nginx.post({**body, "model": "two"}, path="/two").vectors()
+    assert len(one[0]) == len(two[0]) == 8
+    assert one != two
+
+
+def test_inheritance(nginx):
+    """remora_truncate and remora_timeout come from the level above."""
+    nginx.configure(
+        http=MODEL + "remora_truncate on;",
+        server=LOCATION + """
+            location = /off {
+                remora_embeddings minilm; remora_truncate off;
+            }
+        """,
+    ).start()
+    body = {"model": "minilm", "input": "hello " * 100}
+    assert nginx.post(body).headers["X-Remora-Truncated"] == "1"
+    assert nginx.post(body, path="/off").status == 400
+
+
+def threads(pid):
+    """Names do not tell: every thread but the first is a compute thread."""
+    tasks = sorted(int(t) for t in os.listdir(f"/proc/{pid}/task"))
+    return tasks[1:]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_threads(nginx, number):
+    nginx.configure(http=MODEL + f"remora_threads {number};",
+                    server=LOCATION).start()
+    assert nginx.embed("hello")
+    [worker] = nginx.workers()
+    assert len(threads(worker)) == number
+    assert threads(nginx.process.pid) == []
+
+
+def test_threads_auto_is_shared_by_workers(nginx):
+    cpus = len(os.sched_getaffinity(0))
+    nginx.configure(http=MODEL, server=LOCATION, workers=cpus).start()
+    for worker in nginx.workers():
+        assert len(threads(worker)) == 1
+
+
+def test_no_threads_without_a_model(nginx):
+    nginx.configure(http="", server="location / { return 200 ok; }").start()
+    [worker] = nginx.workers()
+    assert threads(worker) == []
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_threads_leave_worker_cpu_affinity(nginx):
+    cpu = min(os.sched_getaffinity(0))
+    mask = format(1 << cpu, "b")
+    nginx.configure(http=MODEL, server=LOCATION,
+                    main=f"worker_cpu_affinity {mask};").start()
+    [worker] = nginx.workers()
+    assert os.sched_getaffinity(worker) == {cpu}
+    for thread in threads(worker):
+        assert os.sched_getaffinity(thread) == os.sched_getaffinity(0)
+
+
+def test_readme_lists_every_directive(root):
+    source = (root / "nginx-module" / "ngx_http_remora_module.c").read_text()
+    readme = (root / "nginx-module" / "README.md").read_text()
+    directives = [
+        line.split('"')[1] for line in source.splitlines()
+        if 'ngx_string("remora_' in line
+    ]
+    assert len(directives) == 7
+    for directive in directives:
+        assert f"### {directive}" in readme
