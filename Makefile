@@ -287,6 +287,14 @@ check-tools:
 	$(if $(filter yes,$(WITH_NGINX)),$(call need,NGINX,nginx))
 	$(if $(filter yes,$(WITH_SQLITE)),$(call need,SQLITE3,the sqlite3 shell))
 
+# What takes longer than a check should; see each for its options.
+.PHONY: bench soak
+bench: build/remora $(MODELS)
+	build/remora bench $(or $(REMORA_MODELS),build/models)/all-MiniLM-L6-v2
+
+soak: all $(VENV_TESTS) $(MODELS)
+	$(VENV_PYTHON) tests/nginx/soak.py $(SOAK)
+
 # --------------------------------------------------------------------- demo
 
 # KEEP=1 leaves the server running in the foreground.
@@ -363,6 +371,8 @@ help:
 		asan 'the C tests with address and undefined sanitizers' \
 		parity 'vectors and tokens against the reference' \
 		fuzz 'every reader with libFuzzer, SECONDS=60 each' \
+		soak '100,000 requests: memory stays flat' \
+		bench 'tokens and texts a second, and latency' \
 		models 'the test model; REMORA_MODELS=DIR uses one in DIR' \
 		install 'to DESTDIR and the directories given to configure' \
 		uninstall 'removes what install put there' \

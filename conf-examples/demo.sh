@@ -7,8 +7,8 @@
 # Environment: NGINX, SQLITE3 and CURL (the programs), MODELS (the directory
 # that holds all-MiniLM-L6-v2), KEEP=1 (leave the server running until ^C).
 set -eu
-LC_ALL=C
-export LC_ALL
+LC_ALL=C no_proxy='*' # nothing here leaves the machine
+export LC_ALL no_proxy
 cd "$(dirname "$0")/.."
 
 : "${NGINX:=nginx}" "${SQLITE3:=sqlite3}" "${CURL:=curl}"
