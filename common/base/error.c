@@ -7,12 +7,30 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Below U+0020, U+007F, and U+0080 to U+009F, which terminals obey too. */
 static void replace_control_characters(char *text)
 {
     for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+            p[0] = p[1] = '?';
         if (*p < 0x20 || *p == 0x7f)
             *p = '?';
     }
+}
+
+/* Ends a text that was cut after `len` bytes where a character ends. */
+static void cut_between_characters(char *text, size_t len)
+{
+    size_t lead = len - 1;
+    while (lead > 0 && len - lead < 4 && (text[lead] & 0xc0) == 0x80)
+        lead--;
+    unsigned char first = (unsigned char)text[lead];
+    size_t width = first >= 0xf0   ? 4
+                   : first >= 0xe0 ? 3
+                   : first >= 0xc0 ? 2
+                                   : 1;
+    if (len - lead < width)
+        text[lead] = '\0';
 }
 
 rmr_status rmr_fail(rmr_error *err, rmr_status status, const char *format, ...)
@@ -21,8 +39,10 @@ rmr_status rmr_fail(rmr_error *err, rmr_status status, const char *format, ...)
         return status;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    int len = vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
+    if (len >= (int)sizeof err->message)
+        cut_between_characters(err->message, sizeof err->message - 1);
     replace_control_characters(err->message);
     err->status = status;
     return status;
