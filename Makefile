@@ -79,7 +79,7 @@ WARN := -Wall -Wextra -Werror
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fvisibility=hidden -fPIC \
 	-fno-math-errno -fno-trapping-math \
 	-ffunction-sections -fdata-sections -pthread -MMD -MP
-SAN_CFLAGS := -O1 -g -fno-omit-frame-pointer $(SANITIZE) \
+SAN_CFLAGS := -O1 -g -fno-omit-frame-pointer -DRMR_FAULT_INJECTION $(SANITIZE) \
 	-fno-sanitize-recover=all
 DEP_CFLAGS := $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS) $(UTF8PROC_CFLAGS) \
 	$(BLAS_CFLAGS)
