@@ -217,10 +217,6 @@ def run_suite(suite):
 
 
 def main(suites):
-    known = [p.name for p in (ROOT / "tests").iterdir() if p.is_dir()]
-    for suite in suites:
-        if suite != "asan" and suite not in known:
-            sys.exit(f"run_suites.py: there is no suite {suite}")
     if not suites:
         sys.exit(__doc__)
     shutil.rmtree(RESULTS, ignore_errors=True)
