@@ -173,9 +173,11 @@ static void run_pack(pack *p)
             rmr_model_embed(model, &batch, worker->vectors, &worker->workspace,
                             nobody_waits, p, &error);
         scatter(p, status, &error);
-        worker->batches++;
-        worker->texts += p->num_seqs;
-        worker->tokens += p->tokens;
+        if (!status) {
+            worker->batches++;
+            worker->texts += p->num_seqs;
+            worker->tokens += p->tokens;
+        }
     }
     p->items[0] = p->items[1];
     p->num_seqs = p->tokens = p->longest = 0;

@@ -89,6 +89,8 @@ static void *run_worker(void *argument)
     pthread_mutex_lock(&engine->lock);
     for (;;) {
         if (rmr_queue_take(engine, worker)) {
+            /* Those that were dropped do not wait for what was taken. */
+            complete_jobs(engine, worker);
             do_work(engine, worker);
             complete_jobs(engine, worker);
         } else if (engine->stopping) {

@@ -28,7 +28,8 @@ typedef struct rmr_worker {
     rmr_item *items; /* [max_items] */
     size_t num_items;
     rmr_job *prepared; /* a PENDING job to prepare, instead of items */
-    rmr_job *finished; /* jobs to complete, linked by queue_next */
+    /* Jobs to complete in this order, linked by queue_next. */
+    rmr_job *finished, *last_finished;
 
     /* The packed batch. */
     rmr_encoding encoding;

@@ -67,8 +67,11 @@ static void finish_if_over(rmr_engine *engine, rmr_worker *worker, rmr_job *job)
     job->state = RMR_JOB_FINAL;
     engine->jobs--;
     engine->bytes -= job->bytes;
-    job->queue_next = worker->finished;
-    worker->finished = job;
+    if (worker->finished)
+        worker->last_finished->queue_next = job;
+    else
+        worker->finished = job;
+    worker->last_finished = job;
 }
 
 rmr_status rmr_job_obstacle(const rmr_engine *engine, const rmr_job *job)
