@@ -32,7 +32,7 @@ static uint32_t quota_cpus(long long quota, long long period)
 {
     if (quota <= 0 || period <= 0)
         return 0;
-    long long cpus = (quota + period - 1) / period;
+    long long cpus = quota / period + (quota % period != 0);
     return cpus > UINT32_MAX ? 0 : (uint32_t)cpus;
 }
 
