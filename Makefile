@@ -66,12 +66,6 @@ ifeq ($(WITH_NGINX),yes)
 PRODUCTS += build/ngx_http_remora_module.so
 endif
 
-# The archive is made anew when a source came or went.
-ifneq ($(WITH_SQLITE),)
-$(shell mkdir -p build; echo '$(CORE_SRC)' | cmp -s - build/core.list || \
-	echo '$(CORE_SRC)' >build/core.list)
-endif
-
 # -------------------------------------------------------------------- flags
 
 WARN := -Wall -Wextra -Werror
@@ -97,18 +91,30 @@ build/obj/sqlite-ext/%.o: INCLUDES := -Icommon -Isqlite-ext $(SQLITE_CFLAGS)
 build/obj/tests/%.o build/asan/obj/tests/%.o: INCLUDES := -Ibuild -I. \
 	-Icommon -Itests/unit $(DEP_CFLAGS)
 
+# What the objects and the archive are made with: they are made anew when the
+# flags changed, or a source came or went.
+FLAGS := $(CC) $(BASE_CFLAGS) $(HARDEN_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+	$(SAN_CFLAGS) $(DEP_CFLAGS)
+# $(call remember,FILE,TEXT): touches FILE only when it does not hold TEXT.
+remember = $(if $(filter-out x$(subst $() ,_,$(file <$(1))),\
+	x$(subst $() ,_,$(2))),$(file >$(1),$(2)))
+ifneq ($(WITH_SQLITE),)
+$(call remember,build/flags,$(FLAGS))
+$(call remember,build/core.list,$(CORE_SRC))
+endif
+
 # -------------------------------------------------------------------- build
 
 .PHONY: all
 all: $(PRODUCTS)
 
-build/obj/%.o: %.c build/config.mk
+build/obj/%.o: %.c build/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(BASE_CFLAGS) $(HARDEN_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
 		$(INCLUDES) -c $< -o $@
 
-build/asan/obj/%.o: %.c build/config.mk
+build/asan/obj/%.o: %.c build/flags
 	@mkdir -p $(@D)
 	$(call say,ASAN,$<)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SAN_CFLAGS) \
@@ -173,7 +179,7 @@ $(REPLAYS): build/asan/tests/%: build/asan/obj/tests/fuzz/%.o $(REPLAY_OBJ) \
 	$(Q)$(CC) $(SAN_CFLAGS) $(LDFLAGS) $^ $(DEP_LIBS) -o $@
 
 # The same target with clang's libFuzzer, and a core that it can see into.
-build/fuzz/obj/%.o: %.c build/config.mk
+build/fuzz/obj/%.o: %.c build/flags
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)$(FUZZ_CC) $(BASE_CFLAGS) $(SAN_CFLAGS) -fsanitize=fuzzer-no-link \
@@ -356,7 +362,7 @@ uninstall:
 .PHONY: clean distclean help
 clean:
 	rm -rf build/obj build/asan build/tests build/check build/fuzz \
-		build/core.list build/libremora.* build/remora build/*.so \
+		build/core.list build/flags build/libremora.* build/remora build/*.so \
 		build/nginx
 
 # Also forgets the configuration, the models and the Python environment.
