@@ -28,6 +28,10 @@ if [ ! -f "$build/libremora.a" ]; then
     exit 1
 fi
 
+# One build at a time.
+exec 9<"$build"
+flock 9
+
 # nginx's configure and its Makefile would take these for their own.
 cc=${CC:-cc} cflags=${CFLAGS:--g -O2} ldflags=${LDFLAGS:-}
 unset CC CFLAGS CPPFLAGS LDFLAGS MAKEFLAGS MAKEOVERRIDES MFLAGS

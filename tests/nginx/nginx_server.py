@@ -105,6 +105,7 @@ class Nginx:
         for name, path in models.items():
             (self.prefix / "models" / name).symlink_to(path)
         self.process = None
+        self.nworkers = 1
         self.expected = []  # patterns of bad lines that a test provokes
         self.checked = 0
 
@@ -115,6 +116,7 @@ class Nginx:
         """Writes nginx.conf; http=None opens the model as minilm."""
         if http is None:
             http = "remora_model minilm models/all-MiniLM-L6-v2;"
+        self.nworkers = 0 if "master_process off" in main else workers
         self.write(BASE.format(
             server=server, http=http, main=main, listen=listen,
             workers=workers, level=level, port=self.port,
@@ -148,6 +150,8 @@ class Nginx:
             stderr=self.output, env=env,
         )
         wait_for(self.listening, what="nginx listening")
+        wait_for(lambda: len(self.workers()) == self.nworkers,
+                 what=f"the start of {self.nworkers} workers")
         return self
 
     def listening(self):
@@ -180,7 +184,8 @@ class Nginx:
         before = set(self.workers())
         self.send(signal.SIGHUP)
         wait_for(
-            lambda: self.workers() and not before & set(self.workers()),
+            lambda: len(set(self.workers()) - before) == self.nworkers
+            and not before & set(self.workers()),
             what="the reload",
         )
 

@@ -134,6 +134,17 @@ def test_module_leaves_and_comes_back(nginx):
         assert nginx.embed("hello") == expected
 
 
+def test_module_can_be_unloaded(build):
+    """nginx may give the module's index to another module in between, so one
+    that stays in memory with its old index breaks that module's directives."""
+    dynamic = subprocess.run(
+        ["readelf", "-d", build / "ngx_http_remora_module.so"],
+        capture_output=True, text=True, check=True,
+    ).stdout
+    assert "NEEDED" in dynamic
+    assert "NODELETE" not in dynamic
+
+
 def test_quit_answers_what_runs(nginx):
     nginx.configure().start()
     [worker] = nginx.workers()
