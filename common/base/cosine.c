@@ -1,5 +1,6 @@
 /*
- * cosine.c - cosine similarity as hosts offer it. It must never divide by zero.
+ * cosine.c - cosine similarity as hosts offer it. It must never divide by zero,
+ * nor make a number of what is not one.
  */
 #include <math.h>
 
@@ -14,5 +15,5 @@ double rmr_cosine(const float *a, const float *b, size_t n)
         norm_b += (double)b[i] * b[i];
     }
     double norms = sqrt(norm_a) * sqrt(norm_b);
-    return norms > 0 ? dot / norms : 0;
+    return norms == 0 ? 0 : dot / norms;
 }

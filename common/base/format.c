@@ -28,31 +28,35 @@ static double power_of_ten(int exponent)
     return exponent < 0 ? 1 / result : result;
 }
 
-/* Half the distance from x > 0 to its nearest float32 neighbour. */
-static double half_gap(float x)
+/* How far from x > 0 a decimal may lie and still read back as x: half way to
+ * the float32 above it, or below it, which is nearer where x is a power of 2.
+ * The margin covers the error of the double arithmetic here. */
+static double rounding_room(float x, int is_above)
 {
-    double above = (double)nextafterf(x, INFINITY) - x;
-    double below = (double)x - nextafterf(x, 0);
-    double gap = isfinite(above) && above < below ? above : below;
-    return gap / 2;
+    const double margin = 0.9999999;
+    double gap = (double)nextafterf(x, is_above ? INFINITY : 0) - x;
+    if (isinf(gap))
+        gap = (double)nextafterf(x, 0) - x;
+    return fabs(gap) / 2 * margin;
 }
 
 /*
- * The fewest digits whose decimal lies inside x's rounding interval, with a
- * margin that covers the error of the double arithmetic here: *digits holds
- * `count` digits as a whole number, and the value is 0.d1d2... * 10^*point.
+ * The fewest digits whose decimal lies inside x's rounding interval: *digits
+ * holds `count` digits as a whole number, and the value is 0.d1d2... *
+ * 10^*point.
  */
 static int shortest_digits(float x, uint32_t *digits, int *point)
 {
     int exponent;
     frexp(x, &exponent);
     int magnitude = (int)floor((exponent - 1) * 0.30102999566398120);
-    double room = half_gap(x) * 0.999;
+    double above = rounding_room(x, 1), below = rounding_room(x, 0);
     int count = 1;
     for (;; count++) {
         double scale = power_of_ten(count - 1 - magnitude);
         double scaled = x * scale;
         double whole = rint(scaled);
+        double room = whole > scaled ? above : below;
         if (count < MAX_DIGITS && fabs(whole - scaled) > room * scale)
             continue;
         *digits = (uint32_t)whole;
