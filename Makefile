@@ -31,7 +31,7 @@ build/config.mk: configure
 
 CORE_SRC := $(sort $(wildcard common/base/*.c common/model/*.c \
 	common/runtime/*.c common/wire/*.c kernels/*.c kernels/scalar/*.c \
-	kernels/blas/*.c tokenizer/*.c))
+	kernels/blas/*.c kernels/x86/*.c tokenizer/*.c))
 CLI_SRC := $(sort $(wildcard common/cli/*.c))
 SQLITE_SRC := $(sort $(wildcard sqlite-ext/*.c))
 NGINX_FILES := $(sort $(wildcard nginx-module/*.c nginx-module/*.h \
@@ -71,7 +71,7 @@ endif
 WARN := -Wall -Wextra -Werror
 # The two -fno flags change no result; they let loops with selects vectorize.
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fvisibility=hidden -fPIC \
-	-fno-math-errno -fno-trapping-math \
+	-fno-math-errno -fno-trapping-math -ffp-contract=off \
 	-ffunction-sections -fdata-sections -pthread -MMD -MP
 SAN_CFLAGS := -O1 -g -fno-omit-frame-pointer -DRMR_FAULT_INJECTION $(SANITIZE) \
 	-fno-sanitize-recover=all

@@ -1,12 +1,33 @@
 /*
- * kern.c - fills the kernel table. It must never choose by anything but the
- * mask that it is given.
+ * kern.c - which tiers there are, and the table filled from them. It must never
+ * pick a tier that the operating system does not save the registers of.
  */
 #include "kernels/kern.h"
+
+/* The compiler's own check, which asks CPUID and XCR0. */
+uint32_t rmr_kern_tiers(void)
+{
+    uint32_t tiers = RMR_TIER_BLAS;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        tiers |= RMR_TIER_AVX2;
+        if (__builtin_cpu_supports("avx512f"))
+            tiers |= RMR_TIER_AVX512;
+    }
+#endif
+    return tiers;
+}
 
 void rmr_kern_init(rmr_kern *kern, uint32_t tiers)
 {
     rmr_kern_init_scalar(kern);
     if (tiers & RMR_TIER_BLAS)
         rmr_kern_init_blas(kern);
+#if defined(__x86_64__)
+    if (tiers & RMR_TIER_AVX2)
+        rmr_kern_init_avx2(kern);
+    if (tiers & RMR_TIER_AVX512)
+        rmr_kern_init_avx512(kern);
+#endif
 }

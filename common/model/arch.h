@@ -29,10 +29,11 @@ typedef int rmr_stop(void *context);
 typedef struct rmr_arch {
     const char *model_type; /* config.json's */
 
-    /* Binds the tensors; *out is given to the functions below, and points
-     * into `weights`. Errors name the tensor. */
+    /* Binds the tensors, packed by `kern`; *out is given to the functions
+     * below, and points into `weights`. Errors name the tensor. */
     rmr_status (*bind)(void **out, const rmr_config *config,
-                       rmr_weights *weights, rmr_error *err);
+                       rmr_weights *weights, const rmr_kern *kern,
+                       rmr_error *err);
     void (*unbind)(void *bound);
 
     /* Floats of scratch that `forward` needs for a batch of this size. */

@@ -9,11 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "common/model/arch.h"
-
-typedef struct linear {
-    const float *weight; /* [out, in] */
-    const float *bias;   /* [out] */
-} linear;
+#include "common/model/linear.h"
 
 typedef struct norm {
     const float *gamma; /* [hidden_size] */
@@ -21,9 +17,9 @@ typedef struct norm {
 } norm;
 
 typedef struct layer {
-    linear query, key, value, attention_output;
+    rmr_linear query, key, value, attention_output;
     norm attention_norm;
-    linear intermediate, output;
+    rmr_linear intermediate, output;
     norm output_norm;
 } layer;
 
@@ -39,12 +35,13 @@ typedef struct bert {
 typedef struct binder {
     const rmr_config *config;
     rmr_weights *weights;
+    const rmr_kern *kern;
     const char *prefix;
     rmr_error *err;
     rmr_status status; /* the first failure; later calls do nothing */
 } binder;
 
-enum { NAME_CHARS = 160 };
+enum { SCOPE_CHARS = 48, NAME_CHARS = 160 };
 
 static const float *take(binder *b, uint64_t rows, uint64_t columns,
                          const char *scope, const char *name)
@@ -58,14 +55,15 @@ static const float *take(binder *b, uint64_t rows, uint64_t columns,
     return values;
 }
 
-static linear take_linear(binder *b, uint64_t out, uint64_t in,
-                          const char *scope, const char *name)
+static rmr_linear take_linear(binder *b, uint64_t out, uint64_t in,
+                              const char *scope, const char *name)
 {
-    char weight[NAME_CHARS], bias[NAME_CHARS];
-    snprintf(weight, sizeof weight, "%s.weight", name);
-    snprintf(bias, sizeof bias, "%s.bias", name);
-    linear result = {take(b, out, in, scope, weight),
-                     take(b, 0, out, scope, bias)};
+    char full[NAME_CHARS];
+    rmr_linear result = {0};
+    snprintf(full, sizeof full, "%s%s%s", b->prefix, scope, name);
+    if (!b->status)
+        b->status = rmr_linear_bind(&result, b->weights, b->kern, full, out, in,
+                                    b->err);
     return result;
 }
 
@@ -101,7 +99,7 @@ static void take_layer(binder *b, layer *l, uint32_t index)
 {
     uint64_t hidden = b->config->hidden_size;
     uint64_t inner = b->config->intermediate_size;
-    char scope[NAME_CHARS];
+    char scope[SCOPE_CHARS];
     snprintf(scope, sizeof scope, "encoder.layer.%u.", index);
     l->query = take_linear(b, hidden, hidden, scope, "attention.self.query");
     l->key = take_linear(b, hidden, hidden, scope, "attention.self.key");
@@ -121,7 +119,8 @@ static void bert_unbind(void *bound)
 }
 
 static rmr_status bert_bind(void **out, const rmr_config *config,
-                            rmr_weights *weights, rmr_error *err)
+                            rmr_weights *weights, const rmr_kern *kern,
+                            rmr_error *err)
 {
     *out = NULL;
     if (!config->type_vocab_size) {
@@ -133,7 +132,7 @@ static rmr_status bert_bind(void **out, const rmr_config *config,
     if (!model)
         return rmr_fail_nomem(err, "the layers of a BERT model");
     const char *word_embeddings = "bert.embeddings.word_embeddings.weight";
-    binder b = {.config = config, .weights = weights, .err = err};
+    binder b = {.config = config, .weights = weights, .kern = kern, .err = err};
     b.prefix = rmr_weights_has(weights, word_embeddings) ? "bert." : "";
     take_embeddings(&b, model);
     for (uint32_t i = 0; i < config->num_hidden_layers && !b.status; i++)
@@ -150,16 +149,16 @@ static rmr_status bert_bind(void **out, const rmr_config *config,
 typedef struct buffers {
     float *hidden; /* the layer's input and output, first of all */
     float *query, *key, *value, *context;
-    float *inner;  /* [tokens, intermediate_size] */
-    float *scores; /* [longest, longest] */
+    float *inner;     /* [tokens, intermediate_size] */
+    float *attention; /* what rmr_attention_scratch says */
 } buffers;
 
 static size_t bert_scratch_floats(const rmr_config *config, size_t tokens,
                                   size_t longest)
 {
-    return tokens *
-               (5 * (size_t)config->hidden_size + config->intermediate_size) +
-           longest * longest;
+    size_t hidden = config->hidden_size;
+    return tokens * (5 * hidden + config->intermediate_size) +
+           rmr_attention_scratch(longest, hidden / config->num_attention_heads);
 }
 
 static buffers divide(const rmr_config *config, const rmr_batch *batch,
@@ -172,7 +171,7 @@ static buffers divide(const rmr_config *config, const rmr_batch *batch,
     b.value = b.key + size;
     b.context = b.value + size;
     b.inner = b.context + size;
-    b.scores = b.inner + batch->tokens * config->intermediate_size;
+    b.attention = b.inner + batch->tokens * config->intermediate_size;
     return b;
 }
 
@@ -219,16 +218,16 @@ static void run_attention(const layer *l, const rmr_config *config,
 {
     size_t tokens = batch->tokens, n = config->hidden_size;
     size_t head_size = n / config->num_attention_heads;
-    kern->linear(tokens, n, n, b->hidden, l->query.weight, l->query.bias,
+    kern->linear(tokens, n, n, b->hidden, l->query.packed, l->query.bias,
                  b->query);
-    kern->linear(tokens, n, n, b->hidden, l->key.weight, l->key.bias, b->key);
-    kern->linear(tokens, n, n, b->hidden, l->value.weight, l->value.bias,
+    kern->linear(tokens, n, n, b->hidden, l->key.packed, l->key.bias, b->key);
+    kern->linear(tokens, n, n, b->hidden, l->value.packed, l->value.bias,
                  b->value);
     kern->attention(batch->num_seqs, batch->cu_seqlens,
                     config->num_attention_heads, head_size,
                     1 / sqrtf((float)head_size), b->query, b->key, b->value,
-                    b->context, b->scores);
-    kern->linear(tokens, n, n, b->context, l->attention_output.weight,
+                    b->context, b->attention);
+    kern->linear(tokens, n, n, b->context, l->attention_output.packed,
                  l->attention_output.bias, b->query);
     kern->layer_norm(tokens, n, b->query, b->hidden, l->attention_norm.gamma,
                      l->attention_norm.beta, config->layer_norm_eps, b->hidden);
@@ -240,10 +239,10 @@ static void run_feed_forward(const layer *l, const rmr_config *config,
 {
     size_t tokens = batch->tokens, n = config->hidden_size;
     size_t inner = config->intermediate_size;
-    kern->linear(tokens, n, inner, b->hidden, l->intermediate.weight,
+    kern->linear(tokens, n, inner, b->hidden, l->intermediate.packed,
                  l->intermediate.bias, b->inner);
     activate(config, kern, tokens * inner, b->inner);
-    kern->linear(tokens, inner, n, b->inner, l->output.weight, l->output.bias,
+    kern->linear(tokens, inner, n, b->inner, l->output.packed, l->output.bias,
                  b->query);
     kern->layer_norm(tokens, n, b->query, b->hidden, l->output_norm.gamma,
                      l->output_norm.beta, config->layer_norm_eps, b->hidden);

@@ -130,7 +130,8 @@ static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
         rmr_arch_find(model->config.model_type, model->path, err);
     if (!arch)
         return RMR_ERR_UNSUPPORTED;
-    status = arch->bind(&model->bound, &model->config, model->weights, err);
+    status = arch->bind(&model->bound, &model->config, model->weights,
+                        &model->kern, err);
     if (!status)
         model->arch = arch;
     return status;
@@ -145,7 +146,7 @@ rmr_status rmr_model_load(rmr_model **out, const char *path,
         return rmr_fail_nomem(err, "a model");
     rmr_status status;
     model->dtype = options->dtype;
-    rmr_kern_init(&model->kern, RMR_TIER_ALL);
+    rmr_kern_init(&model->kern, rmr_kern_tiers());
     model->path = rmr_strndup(path, strlen(path));
     if (model->path)
         status = load(model, options->sha256, err);

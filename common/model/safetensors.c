@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
@@ -21,6 +22,12 @@ typedef struct shard {
     rmr_file file;
 } shard;
 
+/* Values made from tensors. */
+typedef struct block {
+    float *values;
+    size_t bytes;
+} block;
+
 struct rmr_weights {
     char *directory;
     shard *shards; /* [num_shards] */
@@ -28,9 +35,9 @@ struct rmr_weights {
     size_t shards_capacity;
     int sharded;             /* through an index */
     rmr_tensor_list tensors; /* sorted by name */
-    float **converted;       /* [num_converted] */
-    size_t num_converted;
-    size_t converted_capacity;
+    block *blocks;           /* [num_blocks] */
+    size_t num_blocks;
+    size_t blocks_capacity;
     uint64_t num_parameters;
     uint64_t bytes;
 };
@@ -39,14 +46,14 @@ void rmr_weights_close(rmr_weights *weights)
 {
     if (!weights)
         return;
-    for (size_t i = 0; i < weights->num_converted; i++)
-        rmr_free(weights->converted[i]);
+    for (size_t i = 0; i < weights->num_blocks; i++)
+        rmr_free(weights->blocks[i].values);
     for (size_t i = 0; i < weights->num_shards; i++) {
         rmr_file_unmap(&weights->shards[i].file);
         rmr_free(weights->shards[i].path);
     }
     rmr_tensor_list_free(&weights->tensors);
-    rmr_free(weights->converted);
+    rmr_free(weights->blocks);
     rmr_free(weights->shards);
     rmr_free(weights->directory);
     rmr_free(weights);
@@ -317,26 +324,47 @@ static void convert_values(const rmr_tensor *tensor, size_t count,
     }
 }
 
-/* A float32 copy of a tensor of `count` values, owned by weights. */
-static rmr_status convert(rmr_weights *weights, const rmr_tensor *tensor,
-                          size_t count, const float **out, rmr_error *err)
+float *rmr_weights_alloc(rmr_weights *weights, size_t count)
 {
-    float **list = rmr_grow(weights->converted, &weights->converted_capacity,
-                            weights->num_converted + 1, sizeof *list);
-    if (!list)
-        return rmr_fail_nomem(err, tensor->name);
-    weights->converted = list;
+    block *blocks = rmr_grow(weights->blocks, &weights->blocks_capacity,
+                             weights->num_blocks + 1, sizeof *blocks);
+    if (!blocks)
+        return NULL;
+    weights->blocks = blocks;
     size_t bytes;
     float *values = rmr_mul_size(count, sizeof *values, &bytes)
                         ? rmr_malloc_aligned(bytes)
                         : NULL;
     if (!values)
-        return rmr_fail_nomem(err, tensor->name);
-    list[weights->num_converted++] = values;
-    convert_values(tensor, count, values);
+        return NULL;
+    blocks[weights->num_blocks++] = (block){values, bytes};
     weights->bytes += bytes;
-    *out = values;
-    return RMR_OK;
+    return values;
+}
+
+/* Drops the pages that lie wholly inside a piece of a mapping. */
+static void drop_pages(const float *values, size_t count)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)values + page - 1) / page * page;
+    uintptr_t end = (uintptr_t)(values + count) / page * page;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+void rmr_weights_forget(rmr_weights *weights, const float *values, size_t count)
+{
+    for (size_t i = weights->num_blocks; i-- > 0;) {
+        block *b = &weights->blocks[i];
+        if (b->values != values)
+            continue;
+        weights->bytes -= b->bytes;
+        rmr_free(b->values);
+        *b = weights->blocks[--weights->num_blocks];
+        return;
+    }
+    weights->bytes -= count * sizeof *values;
+    drop_pages(values, count);
 }
 
 /* The tensor's values where they are, when that can be; else a copy. */
@@ -352,10 +380,16 @@ static rmr_status map_or_convert(rmr_weights *weights, const rmr_tensor *tensor,
                         "BF16",
                         tensor->file, tensor->name, dtype);
     }
-    if (!f32 || (uintptr_t)tensor->data % sizeof(float) != 0)
-        return convert(weights, tensor, count, out, err);
-    *out = tensor->data;
-    weights->bytes += tensor->bytes;
+    if (f32 && (uintptr_t)tensor->data % sizeof(float) == 0) {
+        *out = tensor->data;
+        weights->bytes += tensor->bytes;
+        return RMR_OK;
+    }
+    float *values = rmr_weights_alloc(weights, count);
+    if (!values)
+        return rmr_fail_nomem(err, tensor->name);
+    convert_values(tensor, count, values);
+    *out = values;
     return RMR_OK;
 }
 

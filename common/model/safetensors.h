@@ -44,8 +44,17 @@ rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
                            uint64_t rows, uint64_t columns, const float **out,
                            rmr_error *err);
 
-/* Values in the tensors that rmr_weights_f32 gave out, and the bytes behind
- * them: mapped and converted. */
+/* Memory for `count` floats made from tensors, freed with the weights; NULL
+ * when out of memory. */
+float *rmr_weights_alloc(rmr_weights *weights, size_t count);
+
+/* The caller is done with `count` values that rmr_weights_f32 gave out: a copy
+ * is freed, and mapped pages leave memory until somebody reads them again. */
+void rmr_weights_forget(rmr_weights *weights, const float *values,
+                        size_t count);
+
+/* Values in the tensors that rmr_weights_f32 gave out, and the bytes that are
+ * kept of them, mapped and made. */
 uint64_t rmr_weights_num_parameters(const rmr_weights *weights);
 uint64_t rmr_weights_bytes(const rmr_weights *weights);
 

@@ -72,8 +72,15 @@ static rmr_status read_shape(const header *h, rmr_tensor *tensor,
         }
         tensor->shape[i] = (uint64_t)length;
     }
+    if (total % 8 != 0) {
+        return rmr_fail(
+            h->err, RMR_ERR_FORMAT,
+            "%s: the shape of tensor \"%s\" does not end at a whole "
+            "byte",
+            h->path, tensor->name);
+    }
     tensor->num_dims = dims;
-    *bytes = total / 8 + (total % 8 != 0);
+    *bytes = total / 8;
     return RMR_OK;
 }
 
@@ -174,6 +181,20 @@ static rmr_status check_layout(const header *h, rmr_tensor *items, size_t count)
                     h->path, (unsigned long long)(h->size - end));
 }
 
+/* Nothing is done with it, but the format says what it is. */
+static rmr_status check_metadata(const header *h, json_t *metadata)
+{
+    const char *key;
+    json_t *value;
+    int good = json_is_object(metadata) || json_is_null(metadata);
+    json_object_foreach(metadata, key, value) good &= json_is_string(value);
+    if (good)
+        return RMR_OK;
+    return rmr_fail(h->err, RMR_ERR_FORMAT,
+                    "%s: \"__metadata__\" must be an object of strings",
+                    h->path);
+}
+
 static rmr_status list_tensors(const header *h, rmr_tensor_list *list,
                                json_t *root)
 {
@@ -186,9 +207,9 @@ static rmr_status list_tensors(const header *h, rmr_tensor_list *list,
     json_t *entry;
     json_object_foreach(root, name, entry)
     {
-        if (strcmp(name, "__metadata__") == 0)
-            continue;
-        rmr_status status = append_tensor(h, list, name, entry);
+        int is_metadata = strcmp(name, "__metadata__") == 0;
+        rmr_status status = is_metadata ? check_metadata(h, entry)
+                                        : append_tensor(h, list, name, entry);
         if (status)
             return status;
     }

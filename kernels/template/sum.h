@@ -1,10 +1,10 @@
 /*
- * scalar_sum.h - sums and maxima in 16 lanes that are folded at the end: more
+ * sum.h - sums and maxima in 16 lanes that are folded at the end: more
  * exact than one running sum, and a compiler keeps the lanes in vectors. The
  * order depends on count only.
  */
-#ifndef RMR_KERN_SCALAR_SUM_H
-#define RMR_KERN_SCALAR_SUM_H
+#ifndef RMR_KERN_SUM_H
+#define RMR_KERN_SUM_H
 
 #include <stddef.h>
 

@@ -1,10 +1,10 @@
 /*
- * scalar_math.h - exp and erf as short branch-free polynomials, so that a
+ * vmath.h - exp and erf as short branch-free polynomials, so that a
  * compiler vectorizes the loops that call them. Errors are stated and tested.
  * They must never trap or loop, whatever the argument.
  */
-#ifndef RMR_KERN_SCALAR_MATH_H
-#define RMR_KERN_SCALAR_MATH_H
+#ifndef RMR_KERN_VMATH_H
+#define RMR_KERN_VMATH_H
 
 #include <stdint.h>
 #include <string.h>

@@ -1,15 +1,13 @@
 /*
- * scalar_norm.c - layer normalisation, L2 normalisation, pooling over rows. It
- * must never divide by zero.
+ * norm_tmpl.h - layer normalisation, L2 normalisation, pooling over rows, once
+ * per tier. They must never divide by zero.
  */
-#include "kernels/scalar/scalar.h"
-
 #include <math.h>
 
-#include "kernels/scalar/scalar_sum.h"
+#include "kernels/template/sum.h"
 
-static void normalize_row(size_t hidden, const float *gamma, const float *beta,
-                          float epsilon, float *y)
+static void RMR_NAME(normalize_row)(size_t hidden, const float *gamma,
+                                    const float *beta, float epsilon, float *y)
 {
     float mean = rmr_sum_f32(hidden, y) / (float)hidden;
     float variance = rmr_sum_squares_f32(hidden, y, mean) / (float)hidden;
@@ -18,20 +16,21 @@ static void normalize_row(size_t hidden, const float *gamma, const float *beta,
         y[i] = (y[i] - mean) * inverse * gamma[i] + beta[i];
 }
 
-void rmr_scalar_layer_norm(size_t tokens, size_t hidden, const float *x,
-                           const float *residual, const float *gamma,
-                           const float *beta, float epsilon, float *y)
+static void RMR_NAME(layer_norm)(size_t tokens, size_t hidden, const float *x,
+                                 const float *residual, const float *gamma,
+                                 const float *beta, float epsilon, float *y)
 {
     for (size_t t = 0; t < tokens; t++, x += hidden, y += hidden) {
         for (size_t i = 0; i < hidden; i++)
             y[i] = residual ? x[i] + residual[i] : x[i];
-        normalize_row(hidden, gamma, beta, epsilon, y);
+        RMR_NAME(normalize_row)(hidden, gamma, beta, epsilon, y);
         if (residual)
             residual += hidden;
     }
 }
 
-void rmr_scalar_mean_rows(size_t rows, size_t columns, const float *x, float *y)
+static void RMR_NAME(mean_rows)(size_t rows, size_t columns, const float *x,
+                                float *y)
 {
     for (size_t c = 0; c < columns; c++)
         y[c] = x[c];
@@ -43,7 +42,8 @@ void rmr_scalar_mean_rows(size_t rows, size_t columns, const float *x, float *y)
         y[c] /= (float)rows;
 }
 
-void rmr_scalar_max_rows(size_t rows, size_t columns, const float *x, float *y)
+static void RMR_NAME(max_rows)(size_t rows, size_t columns, const float *x,
+                               float *y)
 {
     for (size_t c = 0; c < columns; c++)
         y[c] = x[c];
@@ -55,7 +55,7 @@ void rmr_scalar_max_rows(size_t rows, size_t columns, const float *x, float *y)
     }
 }
 
-void rmr_scalar_l2_normalize(size_t count, float *x)
+static void RMR_NAME(l2_normalize)(size_t count, float *x)
 {
     float norm = sqrtf(rmr_sum_squares_f32(count, x, 0));
     float divisor = norm < 1e-12f ? 1e-12f : norm;
