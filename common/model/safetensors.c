@@ -114,7 +114,8 @@ static rmr_status add_index(rmr_weights *weights, const char *path,
     json_object_foreach((json_t *)map, tensor, value)
     {
         const char *name = json_string_value(value);
-        if (!name || !*name || strchr(name, '/') || !rmr_path_is_inside(name)) {
+        if (!name || strlen(name) != json_string_length(value) || !*name ||
+            strchr(name, '/') || !rmr_path_is_inside(name)) {
             return rmr_fail(err, RMR_ERR_FORMAT,
                             "%s: \"weight_map\" must give \"%s\" the name of a "
                             "file in the same directory",
