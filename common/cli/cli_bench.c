@@ -69,13 +69,15 @@ static int finish_job(rmr_job *job, bench_rate *rate)
     size_t count;
     rmr_error err;
 
-    while (!rmr_job_wait(job, WAIT_MS)) {
+    do {
         if (cli_signal) {
             rmr_job_cancel(job);
         }
-    }
-    if (rmr_job_result(job, &err) != RMR_OK) {
-        code = cli_signal ? CLI_FAILED : cli_failed("%s", err.message);
+    } while (!rmr_job_wait(job, WAIT_MS));
+    if (cli_signal) {
+        code = CLI_FAILED;
+    } else if (rmr_job_result(job, &err) != RMR_OK) {
+        code = cli_failed("%s", err.message);
     } else {
         results = rmr_job_texts(job, &count);
         for (size_t i = 0; i < count; i++) {

@@ -42,8 +42,8 @@ static const char words[] =
 
 /* Words of a mixed text, at 0, 1/12, ... 12/12 of the texts sorted by length:
  * many short ones and a long tail. */
-static const unsigned mixed_words[] = {3,  9,  16,  23,  32,  43, 55,
-                                       69, 86, 108, 140, 215, 420};
+static const unsigned mixed_words[] = {3,  10,  18,  27,  38,  51, 65,
+                                       82, 101, 126, 160, 235, 420};
 
 typedef struct generator {
     uint64_t state;

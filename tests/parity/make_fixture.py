@@ -5,7 +5,7 @@ reference. It must never use Remora.
 usage: make_fixture.py MODEL
 
 MODEL is the all-MiniLM-L6-v2 directory. Runs in an environment with the
-requirements.txt beside it.
+requirements-parity.txt beside it.
 """
 
 import base64

@@ -1,0 +1,226 @@
+"""`remora tokenize`, `remora inspect` and `remora bench`. Must never check a
+speed against a limit: machines differ.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import tiny_bert
+
+
+def test_tokenize(remora, tiny):
+    done = remora("tokenize", tiny, stdin="Hello, fish ab!\nü\n".encode())
+    assert (done.code, done.err) == (0, "")
+    first, second = done.rows()
+    assert first["tokens"] == [
+        "[CLS]", "hello", ",", "fish", "a", "##b", "!", "[SEP]"
+    ]
+    assert first["ids"] == [
+        tiny_bert.VOCAB.index(token) for token in first["tokens"]
+    ]
+    assert first["offsets"] == [
+        [0, 0], [0, 5], [5, 6], [7, 11], [12, 13], [13, 14], [14, 15], [0, 0]
+    ]
+    assert first["truncated"] is False
+    assert list(first) == ["ids", "tokens", "offsets", "truncated"]
+    assert second["tokens"] == ["[CLS]", "u", "[SEP]"]
+    assert second["offsets"][1] == [0, 2]  # bytes of the text as given
+
+
+def test_tokenize_escapes_tokens(remora, tiny):
+    done = remora("tokenize", tiny, stdin=b'"\\/\n')
+    assert done.rows()[0]["tokens"] == ["[CLS]", '"', "\\", "/", "[SEP]"]
+
+
+def test_tokenize_offsets_of_json_texts_count_utf8(remora, tiny):
+    done = remora(
+        "tokenize", tiny, "--jsonl", "t",
+        stdin=b'{"t": "\\u00fc fish"}\n{"t": "\\ud83d\\ude00 fish"}\n',
+    )
+    assert done.rows()[0]["offsets"][2] == [3, 7]
+    assert done.rows()[1]["offsets"][2] == [5, 9]
+
+
+def test_tokenize_cuts_and_says_so(remora, tiny):
+    done = remora("tokenize", tiny, stdin=b"fish " * 40 + b"\nfish\n")
+    assert done.code == 0
+    assert [len(row["ids"]) for row in done.rows()] == [32, 3]
+    assert [row["truncated"] for row in done.rows()] == [True, False]
+    assert done.rows()[0]["tokens"][-1] == "[SEP]"
+    assert done.err == (
+        "remora: 1 of 2 texts was longer than 32 tokens and was cut\n"
+    )
+
+
+def test_tokenize_no_truncate(remora, tiny):
+    done = remora("tokenize", tiny, "--no-truncate", stdin=b"fish " * 4000)
+    assert (done.code, done.err) == (0, "")
+    [row] = done.rows()
+    assert len(row["ids"]) == 4002
+    assert row["truncated"] is False
+    assert row["offsets"][4000] == [19995, 19999]
+
+
+def test_tokenize_input_file_and_bad_line(remora, tiny, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"t": "fish"}\n{"t": "a"\n')
+    done = remora("tokenize", tiny, "--input", path, "--jsonl", "t")
+    assert done.code == 1
+    assert len(done.rows()) == 1
+    assert done.err.startswith(f"remora: {path}: line 2, byte ")
+
+
+def test_inspect_table(remora, tiny):
+    done = remora("inspect", tiny)
+    assert (done.code, done.err) == (0, "")
+    rows = dict(
+        re.fullmatch(r"(.{17}\S?) *(\S.*)", line).groups()
+        for line in done.out.splitlines()
+    )
+    rows = {key.strip(): value for key, value in rows.items()}
+    assert rows["path"] == str(tiny)
+    assert rows["architecture"] == "bert"
+    assert rows["dtype"] == "f32"
+    assert rows["dimensions"] == "16"
+    assert rows["max tokens"] == "32"
+    assert rows["pooling"] == "mean"
+    assert rows["normalize"] == "yes"
+    assert rows["layers"] == "1"
+    assert rows["attention heads"] == "2"
+    assert rows["hidden size"] == "16"
+    assert rows["vocabulary"] == str(len(tiny_bert.VOCAB))
+    assert len(rows) == 13
+    columns = {re.search(r" {2,}\S|\S(?= \d)", line) and line.index(value)
+               for line, value in zip(done.out.splitlines(), rows.values())}
+    assert columns == {18}
+
+
+def count_parameters():
+    import numpy as np
+
+    named = tiny_bert.tensors(np.random.default_rng(7))
+    return sum(array.size for array in named.values())
+
+
+def test_inspect_json(remora, tiny):
+    done = remora("inspect", tiny, "--json")
+    assert (done.code, done.err) == (0, "")
+    info = json.loads(done.out)
+    weights = info.pop("bytes")
+    assert weights >= count_parameters() * 4
+    assert info == {
+        "path": str(tiny), "architecture": "bert", "dtype": "f32",
+        "dim": 16, "max_tokens": 32, "pooling": "mean",
+        "pooling_guessed": False, "normalize": True, "num_layers": 1,
+        "num_heads": 2, "hidden_size": 16,
+        "vocab_size": len(tiny_bert.VOCAB),
+        "num_parameters": count_parameters(),
+    }
+
+
+def test_inspect_says_what_was_assumed(remora, tmp_path):
+    plain = tiny_bert.write(tmp_path / "plain", pooling=False)
+    done = remora("inspect", plain)
+    assert "mean (assumed: there is no 1_Pooling)" in done.out
+    info = json.loads(remora("inspect", plain, "--json").out)
+    assert info["pooling_guessed"] is True
+    assert info["normalize"] is False
+
+
+def test_inspect_minilm(remora, model_dir):
+    info = json.loads(remora("inspect", model_dir, "--json").out)
+    assert info["dim"] == 384
+    assert info["max_tokens"] == 256  # although tokenizer.json says 128
+    assert info["vocab_size"] == 30522
+    assert info["num_layers"] == 6
+    assert info["num_heads"] == 12
+
+
+def test_bench(remora, tiny):
+    done = remora("bench", tiny, "--seconds", "0.1", "--threads", "2")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0] == f"model    {tiny}"
+    assert lines[1] == "dtype    f32"
+    assert lines[2] == "threads  2"
+    assert re.fullmatch(r"cpu      \S.*", lines[3])
+    rows = re.findall(
+        r"^(short|mixed|long) +([\d.]+) +([\d,]+) +([\d.]+)$", done.out, re.M
+    )
+    assert [row[0] for row in rows] == ["short", "mixed", "long"]
+    for _, each, tokens, texts in rows:
+        rate = float(tokens.replace(",", ""))
+        assert rate > 0
+        assert abs(rate / float(texts) / float(each) - 1) < 0.01
+    assert float(rows[2][1]) == 32  # every long text is cut
+    single = re.search(
+        r"^one short text alone: p50 ([\d.]+) ms, p99 ([\d.]+) ms "
+        r"\((\d+) times\)$", done.out, re.M
+    )
+    assert 0 < float(single[1]) <= float(single[2])
+    assert int(single[3]) >= 100
+    assert re.search(r"^peak memory: \d+ MiB$", done.out, re.M)
+
+
+def test_bench_of_own_texts(remora, tiny, tmp_path):
+    path = tmp_path / "texts"
+    path.write_bytes(b"fish river\n\n")
+    done = remora("bench", tiny, "--seconds", "0.1", "--input", path)
+    assert done.code == 0
+    [row] = re.findall(r"^input +([\d.]+) ", done.out, re.M)
+    assert row == "3.0"  # four tokens and two
+    assert "short" not in done.out
+    assert "one input text alone: p50 " in done.out
+
+
+def test_bench_without_texts(remora, tiny, tmp_path):
+    (tmp_path / "none").write_bytes(b"")
+    done = remora("bench", tiny, "--input", tmp_path / "none")
+    assert done.code == 1
+    assert done.err == f"remora: {tmp_path / 'none'} has no texts\n"
+
+
+def lengths(remora, model_dir, series):
+    texts = remora("bench", model_dir, "--print-texts", series)
+    assert (texts.code, texts.err) == (0, "")
+    again = remora("bench", model_dir, "--print-texts", series)
+    assert texts.raw == again.raw
+    assert len(set(texts.raw.splitlines())) >= len(
+        texts.raw.splitlines()
+    ) * 0.99
+    done = remora("tokenize", model_dir, "--no-truncate", stdin=texts.raw)
+    return [len(row["ids"]) for row in done.rows()]
+
+
+def test_bench_texts_are_as_described(remora, model_dir):
+    short = lengths(remora, model_dir, "short")
+    assert len(short) == 1024
+    assert 11 <= sum(short) / len(short) <= 13
+    mixed = lengths(remora, model_dir, "mixed")
+    assert len(mixed) == 1024
+    cut = [min(n, 256) for n in mixed]
+    assert 94 <= sum(cut) / len(cut) <= 102
+    assert min(cut) < 15 and sum(n == 256 for n in cut) > 50
+    long = lengths(remora, model_dir, "long")
+    assert len(long) == 128
+    assert min(long) >= 256
+
+
+@pytest.mark.parametrize("arguments", [[], ["--input", "-"]])
+def test_bench_stops_at_a_signal(command, tiny, arguments):
+    process = subprocess.Popen(
+        [command, "bench", tiny, "--seconds", "3600", *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    if not arguments:
+        assert process.stdout.readline().startswith(b"model")
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert err == b""

@@ -1,0 +1,164 @@
+"""Writes a BERT directory that is complete but tiny, with seeded weights: for
+tests about streams and files, where the meaning of vectors is no matter. It must
+never stand in for a real model in a test about numbers.
+"""
+
+import json
+
+import numpy as np
+
+HIDDEN = 16
+HEADS = 2
+LAYERS = 1
+INTERMEDIATE = 32
+POSITIONS = 64
+MAX_TOKENS = 32
+SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+WORDS = "the text line number fish river hello world".split()
+VOCAB = (
+    SPECIALS + list(LETTERS) + ["##" + c for c in LETTERS]
+    + list('.,;:!?"\\/()[]{}<>-_') + WORDS
+)
+
+
+def write_json(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def tensors(rng):
+    """Name to float32 array, as BertModel names them."""
+    def normal(*shape):
+        return rng.normal(0, 0.2, shape).astype(np.float32)
+
+    named = {
+        "embeddings.word_embeddings.weight": normal(len(VOCAB), HIDDEN),
+        "embeddings.position_embeddings.weight": normal(POSITIONS, HIDDEN),
+        "embeddings.token_type_embeddings.weight": normal(2, HIDDEN),
+        "embeddings.LayerNorm.weight": normal(HIDDEN) + 1,
+        "embeddings.LayerNorm.bias": normal(HIDDEN),
+    }
+    shapes = {
+        "attention.self.query": (HIDDEN, HIDDEN),
+        "attention.self.key": (HIDDEN, HIDDEN),
+        "attention.self.value": (HIDDEN, HIDDEN),
+        "attention.output.dense": (HIDDEN, HIDDEN),
+        "intermediate.dense": (INTERMEDIATE, HIDDEN),
+        "output.dense": (HIDDEN, INTERMEDIATE),
+    }
+    for layer in range(LAYERS):
+        prefix = f"encoder.layer.{layer}."
+        for name, shape in shapes.items():
+            named[prefix + name + ".weight"] = normal(*shape)
+            named[prefix + name + ".bias"] = normal(shape[0])
+        for name in ("attention.output", "output"):
+            named[prefix + name + ".LayerNorm.weight"] = normal(HIDDEN) + 1
+            named[prefix + name + ".LayerNorm.bias"] = normal(HIDDEN)
+    return named
+
+
+def write_safetensors(path, named):
+    header = {}
+    at = 0
+    for name, array in named.items():
+        header[name] = {
+            "dtype": "F32", "shape": list(array.shape),
+            "data_offsets": [at, at + array.nbytes],
+        }
+        at += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in named.values():
+            file.write(array.tobytes())
+
+
+def tokenizer():
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {
+                "id": i, "special": True, "content": content,
+                "single_word": False, "lstrip": False, "rstrip": False,
+                "normalized": False,
+            }
+            for i, content in enumerate(SPECIALS)
+        ],
+        "normalizer": {
+            "type": "BertNormalizer", "clean_text": True,
+            "handle_chinese_chars": True, "strip_accents": None,
+            "lowercase": True,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [
+                {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+            ],
+            "pair": [
+                {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+                {"Sequence": {"id": "B", "type_id": 1}},
+                {"SpecialToken": {"id": "[SEP]", "type_id": 1}},
+            ],
+            "special_tokens": {
+                name: {"id": name, "ids": [SPECIALS.index(name)],
+                       "tokens": [name]}
+                for name in ("[CLS]", "[SEP]")
+            },
+        },
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {
+            "type": "WordPiece", "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+            "vocab": {token: i for i, token in enumerate(VOCAB)},
+        },
+    }
+
+
+def write(directory, pooling=True):
+    """Makes the directory; returns it. pooling: with 1_Pooling and
+    2_Normalize."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "config.json", {
+        "architectures": ["BertModel"], "model_type": "bert",
+        "hidden_act": "gelu", "hidden_size": HIDDEN,
+        "intermediate_size": INTERMEDIATE, "layer_norm_eps": 1e-12,
+        "max_position_embeddings": POSITIONS, "num_attention_heads": HEADS,
+        "num_hidden_layers": LAYERS, "pad_token_id": 0,
+        "position_embedding_type": "absolute", "type_vocab_size": 2,
+        "vocab_size": len(VOCAB),
+    })
+    write_json(directory / "tokenizer.json", tokenizer())
+    write_json(
+        directory / "sentence_bert_config.json",
+        {"max_seq_length": MAX_TOKENS, "do_lower_case": False},
+    )
+    write_safetensors(
+        directory / "model.safetensors", tensors(np.random.default_rng(7))
+    )
+    if pooling:
+        kinds = ["Transformer", "Pooling", "Normalize"]
+        write_json(directory / "modules.json", [
+            {"idx": i, "name": str(i), "path": path,
+             "type": f"sentence_transformers.models.{kind}"}
+            for i, (kind, path) in enumerate(
+                zip(kinds, ["", "1_Pooling", "2_Normalize"])
+            )
+        ])
+        write_json(directory / "1_Pooling" / "config.json", {
+            "word_embedding_dimension": HIDDEN,
+            "pooling_mode_cls_token": False,
+            "pooling_mode_mean_tokens": True,
+            "pooling_mode_max_tokens": False,
+            "pooling_mode_mean_sqrt_len_tokens": False,
+        })
+        (directory / "2_Normalize").mkdir()
+    return directory
