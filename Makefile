@@ -58,6 +58,10 @@ ASAN_TESTS := $(call programs,asan/tests,$(UNIT_SRC) $(FAULT_SRC))
 REPLAY_OBJ := build/asan/obj/tests/fuzz/replay.o
 REPLAYS := $(call programs,asan/tests,$(FUZZ_SRC))
 
+# The extension as a program links it in, for fault_sqlite.
+LINKED_OBJ := $(call objects,linked,$(SQLITE_SRC))
+ASAN_LINKED_OBJ := $(call objects,asan/linked,$(SQLITE_SRC))
+
 PRODUCTS := build/libremora.a build/libremora.so build/remora
 ifeq ($(WITH_SQLITE),yes)
 PRODUCTS += build/remora.so
@@ -120,6 +124,18 @@ build/asan/obj/%.o: %.c build/flags
 	$(Q)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SAN_CFLAGS) \
 		$(INCLUDES) -c $< -o $@
 
+build/linked/%.o: %.c build/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BASE_CFLAGS) $(HARDEN_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+		-DSQLITE_CORE -Icommon $(SQLITE_CFLAGS) -c $< -o $@
+
+build/asan/linked/%.o: %.c build/flags
+	@mkdir -p $(@D)
+	$(call say,ASAN,$<)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SAN_CFLAGS) \
+		-DSQLITE_CORE -Icommon $(SQLITE_CFLAGS) -c $< -o $@
+
 build/libremora.a: $(CORE_OBJ) build/core.list
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcsD $@ $(CORE_OBJ)
@@ -156,7 +172,8 @@ $(TESTS): build/tests/%: build/libremora.a $(SUPPORT_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_FLAGS) \
-		$(filter %/$*.o,$^) $(SUPPORT_OBJ) build/libremora.a \
+		$(filter %/$*.o $(LINKED_OBJ),$^) $(SUPPORT_OBJ) \
+		build/libremora.a \
 		$(CMOCKA_LIBS) $(DEP_LIBS) -o $@
 
 build/asan/libremora.a: $(ASAN_CORE_OBJ) build/core.list
@@ -168,7 +185,8 @@ $(ASAN_TESTS): build/asan/tests/%: build/asan/libremora.a \
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN_CFLAGS) $(LDFLAGS) \
-		$(filter %/$*.o,$^) $(ASAN_SUPPORT_OBJ) build/asan/libremora.a \
+		$(filter %/$*.o $(ASAN_LINKED_OBJ),$^) $(ASAN_SUPPORT_OBJ) \
+		build/asan/libremora.a \
 		$(CMOCKA_LIBS) $(DEP_LIBS) -o $@
 
 # A fuzz target with replay.c's main: the corpus and its mutations.
@@ -195,8 +213,14 @@ $(foreach s,$(UNIT_SRC) $(FAULT_SRC),$(eval \
 $(foreach s,$(UNIT_SRC) $(FAULT_SRC),$(eval \
 	$(call programs,asan/tests,$(s)): $(call objects,asan/obj,$(s))))
 
+build/tests/fault_sqlite: $(LINKED_OBJ)
+build/asan/tests/fault_sqlite: $(ASAN_LINKED_OBJ)
+build/tests/fault_sqlite build/asan/tests/fault_sqlite: \
+	private DEP_LIBS += -lsqlite3
+
 .SECONDARY:
 ALL_OBJ := $(CORE_OBJ) $(CLI_OBJ) $(SQLITE_OBJ) $(SUPPORT_OBJ) \
+	$(LINKED_OBJ) $(ASAN_LINKED_OBJ) \
 	$(ASAN_CORE_OBJ) $(ASAN_SUPPORT_OBJ) $(REPLAY_OBJ) \
 	$(call objects,asan/obj,$(FUZZ_SRC)) \
 	$(call objects,fuzz/obj,$(FUZZ_SRC) $(CORE_SRC)) \
@@ -361,7 +385,7 @@ uninstall:
 
 .PHONY: clean distclean help
 clean:
-	rm -rf build/obj build/asan build/tests build/check build/fuzz \
+	rm -rf build/obj build/linked build/asan build/tests build/check build/fuzz \
 		build/core.list build/flags build/libremora.* build/remora build/*.so \
 		build/nginx
 

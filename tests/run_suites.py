@@ -14,6 +14,7 @@ count a suite that ran nothing, or died, as passed.
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -245,6 +246,8 @@ def main(suites):
 
 
 if __name__ == "__main__":
+    # Also when it is ended, what it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
