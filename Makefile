@@ -43,6 +43,16 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SUPPORT_SRC := $(sort $(filter-out $(UNIT_SRC) $(FAULT_SRC),\
 	$(wildcard tests/unit/*.c tests/fault/*.c)))
 
+PRODUCTS := build/libremora.a build/libremora.so build/remora
+ifeq ($(WITH_SQLITE),yes)
+PRODUCTS += build/remora.so
+else
+FAULT_SRC := $(filter-out %/fault_sqlite.c,$(FAULT_SRC))
+endif
+ifeq ($(WITH_NGINX),yes)
+PRODUCTS += build/ngx_http_remora_module.so
+endif
+
 # $(call objects,TREE,SOURCES) and $(call programs,TREE,SOURCES)
 objects = $(patsubst %.c,build/$(1)/%.o,$(2))
 programs = $(patsubst %.c,build/$(1)/%,$(notdir $(2)))
@@ -61,14 +71,6 @@ REPLAYS := $(call programs,asan/tests,$(FUZZ_SRC))
 # The extension as a program links it in, for fault_sqlite.
 LINKED_OBJ := $(call objects,linked,$(SQLITE_SRC))
 ASAN_LINKED_OBJ := $(call objects,asan/linked,$(SQLITE_SRC))
-
-PRODUCTS := build/libremora.a build/libremora.so build/remora
-ifeq ($(WITH_SQLITE),yes)
-PRODUCTS += build/remora.so
-endif
-ifeq ($(WITH_NGINX),yes)
-PRODUCTS += build/ngx_http_remora_module.so
-endif
 
 # -------------------------------------------------------------------- flags
 

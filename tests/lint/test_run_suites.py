@@ -117,6 +117,7 @@ def tree(tmp_path, **folders):
         (ROOT / "tests" / "run_suites.py").read_bytes()
     )
     (tmp_path / "build" / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "build" / "config.mk").write_text("WITH_SQLITE := no\n")
     wrapper = tmp_path / "build" / "venv" / "bin" / "python"
     wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     wrapper.chmod(0o755)
@@ -177,6 +178,12 @@ def test_a_program_that_was_not_built_fails(tmp_path):
     (tmp_path / "tests" / "unit" / "test_json.c").write_text("")
     assert run_tree(script, "unit") == (1, "0 passed, 1 failed")
     assert run_tree(script, "asan") == (1, "0 passed, 1 failed")
+
+
+def test_a_program_that_configure_left_out_is_not_missed(tmp_path):
+    script = tree(tmp_path, fault="def test_a(): pass\n")
+    (tmp_path / "tests" / "fault" / "fault_sqlite.c").write_text("")
+    assert run_tree(script, "fault") == (0, "1 passed, 0 failed")
 
 
 def test_an_unknown_suite_fails(tmp_path):
