@@ -52,11 +52,11 @@ static const char *reason(const json_error_t *error)
     }
 }
 
-rmr_status rmr_json_load(json_t **out, const char *data, size_t len,
-                         const char *name, rmr_error *err)
+static rmr_status load(json_t **out, const char *data, size_t len, size_t flags,
+                       const char *name, rmr_error *err)
 {
     json_error_t error;
-    *out = json_loadb(data ? data : "", len, JSON_ALLOW_NUL, &error);
+    *out = json_loadb(data ? data : "", len, JSON_ALLOW_NUL | flags, &error);
     if (*out)
         return RMR_OK;
     if (json_error_code(&error) == json_error_out_of_memory)
@@ -66,16 +66,34 @@ rmr_status rmr_json_load(json_t **out, const char *data, size_t len,
                     reason(&error), error.line, error.column);
 }
 
-rmr_status rmr_json_load_file(json_t **out, const char *path, rmr_error *err)
+rmr_status rmr_json_load(json_t **out, const char *data, size_t len,
+                         const char *name, rmr_error *err)
+{
+    return load(out, data, len, 0, name, err);
+}
+
+static rmr_status load_file(json_t **out, const char *path, size_t flags,
+                            rmr_error *err)
 {
     rmr_file file;
     *out = NULL;
     rmr_status status = rmr_file_map(&file, path, err);
     if (status)
         return status;
-    status = rmr_json_load(out, file.data, file.size, path, err);
+    status = load(out, file.data, file.size, flags, path, err);
     rmr_file_unmap(&file);
     return status;
+}
+
+rmr_status rmr_json_load_file(json_t **out, const char *path, rmr_error *err)
+{
+    return load_file(out, path, 0, err);
+}
+
+rmr_status rmr_json_load_file_reals(json_t **out, const char *path,
+                                    rmr_error *err)
+{
+    return load_file(out, path, JSON_DECODE_INT_AS_REAL, err);
 }
 
 /* The field, or NULL when it is missing or null. */

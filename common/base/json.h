@@ -20,6 +20,11 @@ rmr_status rmr_json_load(json_t **out, const char *data, size_t len,
 /* As rmr_json_load, from a file. */
 rmr_status rmr_json_load_file(json_t **out, const char *path, rmr_error *err);
 
+/* As rmr_json_load_file, with every number as a double (json_real), for files
+ * that hold whole numbers beyond 64 bits. */
+rmr_status rmr_json_load_file_reals(json_t **out, const char *path,
+                                    rmr_error *err);
+
 /* A JSON object and what errors call it. */
 typedef struct rmr_json_source {
     const json_t *object;

@@ -23,7 +23,8 @@ const rmr_arch *rmr_arch_find(const char *model_type, const char *path,
                                 i ? ", " : "", architectures[i]->model_type);
     }
     rmr_fail(err, RMR_ERR_UNSUPPORTED,
-             "%s: \"model_type\" \"%s\" is not supported; known: %s", path,
-             model_type, known);
+             "%s: \"model_type\" is not one that is supported (known: %s): "
+             "\"%s\"",
+             path, known, model_type);
     return NULL;
 }

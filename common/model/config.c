@@ -4,7 +4,7 @@
  */
 #include "common/model/config.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
@@ -122,7 +122,7 @@ static rmr_status read_epsilon(rmr_config *config, rmr_json_source source,
         rmr_json_get_number(source, "layer_norm_eps", 1e-12, &epsilon, err);
     if (status)
         return status;
-    if (!(epsilon > 0 && epsilon < 1)) {
+    if (!(epsilon < 1 && (float)epsilon > 0)) {
         return rmr_fail(err, RMR_ERR_RANGE,
                         "%s: \"layer_norm_eps\" must be between 0 and 1",
                         source.name);
@@ -139,13 +139,10 @@ static rmr_status read_model_type(rmr_config *config, rmr_json_source source,
         rmr_json_get_string(source, "model_type", NULL, &name, err);
     if (status)
         return status;
-    size_t len = strlen(name);
-    if (len >= sizeof config->model_type) {
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s: \"model_type\" is not one that is known",
-                        source.name);
-    }
-    memcpy(config->model_type, name, len + 1);
+    const rmr_arch *arch = rmr_arch_find(name, source.name, err);
+    if (!arch)
+        return RMR_ERR_UNSUPPORTED;
+    snprintf(config->model_type, sizeof config->model_type, "%s", name);
     return RMR_OK;
 }
 
@@ -179,9 +176,7 @@ rmr_status rmr_config_read(rmr_config *config, const char *directory,
         rmr_json_source source = {root, path};
         status = read_model_type(config, source, err);
         if (!status)
-            status = rmr_arch_find(config->model_type, path, err)
-                         ? read_fields(config, source, err)
-                         : RMR_ERR_UNSUPPORTED;
+            status = read_fields(config, source, err);
         json_decref(root);
     }
     rmr_free(path);

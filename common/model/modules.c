@@ -3,6 +3,7 @@
  * the pooling and normalisation it names, and the length texts are cut at. It
  * must never guess what a module that it does not know would have done.
  */
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,25 +20,40 @@ typedef struct reader {
     rmr_error *err;
 } reader;
 
-/* Called with the parsed object of a file; errors use source.name. */
-typedef rmr_status read_object(reader *r, rmr_json_source source);
+/* One kind of file: how it is loaded, what its outermost value must be, and
+ * what is done with that; errors use source.name. */
+typedef struct kind {
+    rmr_status (*load)(json_t **out, const char *path, rmr_error *err);
+    json_type type;
+    rmr_status (*read)(reader *r, rmr_json_source source);
+} kind;
 
-/* Reads directory/name with `read`. A missing file is `missing`. */
-static rmr_status read_file(reader *r, const char *name, read_object *read,
+static rmr_status read_value(reader *r, const kind *kind, const char *path)
+{
+    json_t *root;
+    rmr_status status = kind->load(&root, path, r->err);
+    if (status)
+        return status;
+    if (json_typeof(root) == kind->type) {
+        status = kind->read(r, (rmr_json_source){root, path});
+    } else {
+        status = rmr_fail(r->err, RMR_ERR_FORMAT, "%s must be a JSON %s", path,
+                          kind->type == JSON_ARRAY ? "array" : "object");
+    }
+    json_decref(root);
+    return status;
+}
+
+/* Reads directory/name. A missing file is `missing`. */
+static rmr_status read_file(reader *r, const char *name, const kind *kind,
                             rmr_status missing)
 {
     char *path = rmr_path_join(r->directory, name);
     if (!path)
         return rmr_fail_nomem(r->err, name);
-    rmr_status status = missing;
-    json_t *root;
-    if (missing || access(path, F_OK) == 0) {
-        status = rmr_json_load_file(&root, path, r->err);
-        if (!status) {
-            status = read(r, (rmr_json_source){root, path});
-            json_decref(root);
-        }
-    }
+    rmr_status status = RMR_OK;
+    if (missing || access(path, F_OK) == 0)
+        status = read_value(r, kind, path);
     rmr_free(path);
     return status;
 }
@@ -117,25 +133,65 @@ static rmr_status read_pooling(reader *r, rmr_json_source source)
         return read_pooling_flags(r, source);
     if (json_array_size(mode) == 1)
         mode = json_array_get(mode, 0);
-    if (!json_is_string(mode)) {
+    const char *name = json_string_value(mode);
+    if (!name || strlen(name) != json_string_length(mode)) {
         return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
                         "%s: \"pooling_mode\" must be one mode: cls, mean or "
                         "max",
                         source.name);
     }
-    return set_pooling(r, source, json_string_value(mode));
+    return set_pooling(r, source, name);
 }
 
+/* A string field that may be absent, or have one value. */
+static rmr_status expect_value(reader *r, rmr_json_source source,
+                               const char *field, const char *only)
+{
+    const char *value;
+    rmr_status status =
+        rmr_json_get_string(source, field, only, &value, r->err);
+    if (status || strcmp(value, only) == 0)
+        return status;
+    return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
+                    "%s: \"%s\" \"%s\" is not supported; \"%s\" is",
+                    source.name, field, value, only);
+}
+
+static rmr_status read_normalize(reader *r, rmr_json_source source)
+{
+    rmr_status status =
+        expect_value(r, source, "module_input_name", "sentence_embedding");
+    if (!status)
+        status =
+            expect_value(r, source, "module_output_name", "sentence_embedding");
+    return status;
+}
+
+static const kind pooling_file = {rmr_json_load_file, JSON_OBJECT,
+                                  read_pooling};
+static const kind normalize_file = {rmr_json_load_file, JSON_OBJECT,
+                                    read_normalize};
+
 /* Reads the config.json of a module that lives in `path`. */
-static rmr_status read_pooling_module(reader *r, const char *path)
+static rmr_status read_module_file(reader *r, const char *path,
+                                   const kind *kind, rmr_status missing)
 {
     char *name = rmr_path_join(path, "config.json");
     if (!name)
         return rmr_fail_nomem(r->err, path);
-    rmr_status status = read_file(r, name, read_pooling, RMR_ERR_IO);
+    rmr_status status = read_file(r, name, kind, missing);
     rmr_free(name);
-    r->has_pooling = 1;
     return status;
+}
+
+/* 1 when `type` is sentence-transformers' own module of this name: its package
+ * has moved, its name has not. */
+static int is_module(const char *type, const char *name)
+{
+    static const char package[] = "sentence_transformers.";
+    const char *last = strrchr(type, '.');
+    return strncmp(type, package, sizeof package - 1) == 0 &&
+           strcmp(last + 1, name) == 0;
 }
 
 /* One entry of modules.json, which must come in the order Transformer,
@@ -148,36 +204,32 @@ static rmr_status read_module(reader *r, rmr_json_source entry, size_t index)
         status = rmr_json_get_string(entry, "path", "", &path, r->err);
     if (status)
         return status;
-    const char *dot = strrchr(type, '.');
-    const char *kind = dot ? dot + 1 : type;
     if (!rmr_path_is_inside(path)) {
         return rmr_fail(r->err, RMR_ERR_FORMAT,
                         "%s: the \"path\" of module %zu leaves the model's "
                         "directory",
                         entry.name, index);
     }
-    if (index == 0 && strcmp(kind, "Transformer") == 0 && !*path)
+    if (index == 0 && is_module(type, "Transformer") && !*path)
         return RMR_OK;
-    if (index == 1 && strcmp(kind, "Pooling") == 0)
-        return read_pooling_module(r, path);
-    if (index == 2 && strcmp(kind, "Normalize") == 0) {
+    if (index == 1 && is_module(type, "Pooling") && *path) {
+        r->has_pooling = 1;
+        return read_module_file(r, path, &pooling_file, RMR_ERR_IO);
+    }
+    if (index == 2 && is_module(type, "Normalize")) {
         r->config->normalize = 1;
-        return RMR_OK;
+        return read_module_file(r, path, &normalize_file, RMR_OK);
     }
     return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
                     "%s: module %zu, \"%s\" in \"%s\", is not supported there; "
                     "Transformer in the directory itself, Pooling and "
                     "Normalize are, in this order",
-                    entry.name, index, kind, path);
+                    entry.name, index, type, path);
 }
 
 static rmr_status read_modules(reader *r, rmr_json_source source)
 {
     size_t count = json_array_size(source.object);
-    if (!json_is_array(source.object) || !count) {
-        return rmr_fail(r->err, RMR_ERR_FORMAT,
-                        "%s must be an array of modules", source.name);
-    }
     for (size_t i = 0; i < count; i++) {
         rmr_json_source entry = {json_array_get(source.object, i), source.name};
         rmr_status status = read_module(r, entry, i);
@@ -192,39 +244,77 @@ static rmr_status read_modules(reader *r, rmr_json_source source)
                     source.name);
 }
 
-/* A length limit in `field`; larger ones than the model's are no limit. */
-static rmr_status read_limit(reader *r, rmr_json_source source,
-                             const char *field)
-{
-    /* tokenizer_config.json says "no limit" as 1e30, written as a number that
-     * no integer type holds. */
-    const json_t *value = json_object_get(source.object, field);
-    if (json_is_real(value) && json_real_value(value) > 1e15)
-        return RMR_OK;
-    int64_t limit;
-    rmr_status status = rmr_json_get_int(source, field, 1, INT64_MAX,
-                                         r->config->max_tokens, &limit, r->err);
-    if (!status && limit < r->config->max_tokens)
-        r->config->max_tokens = (uint32_t)limit;
-    return status;
-}
-
+/* "No limit" is written as the whole number 10^30, so all numbers of this file
+ * are read as doubles. */
 static rmr_status read_tokenizer_config(reader *r, rmr_json_source source)
 {
-    return read_limit(r, source, "model_max_length");
+    const char *field = json_object_get(source.object, "model_max_length")
+                            ? "model_max_length"
+                            : "max_len";
+    double limit;
+    rmr_status status = rmr_json_get_number(
+        source, field, r->config->max_tokens, &limit, r->err);
+    if (status)
+        return status;
+    if (limit < 1 || limit != floor(limit)) {
+        return rmr_fail(r->err, RMR_ERR_RANGE,
+                        "%s: \"%s\" must be a whole number from 1", source.name,
+                        field);
+    }
+    if (limit < r->config->max_tokens)
+        r->config->max_tokens = (uint32_t)limit;
+    return expect_value(r, source, "truncation_side", "right");
+}
+
+/* What tells sentence-transformers to run the encoder in another way. */
+static rmr_status refuse_variants(reader *r, rmr_json_source source)
+{
+    static const char *const arguments[] = {
+        "model_args",    "model_kwargs",     "tokenizer_args",
+        "config_args",   "processor_kwargs", "processing_kwargs",
+        "config_kwargs",
+    };
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++) {
+        const json_t *value = json_object_get(source.object, arguments[i]);
+        if (json_object_size(value)) {
+            return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
+                            "%s: \"%s\" is not supported; remove it",
+                            source.name, arguments[i]);
+        }
+    }
+    const json_t *modalities =
+        json_object_get(source.object, "modality_config");
+    rmr_json_source text = {json_object_get(modalities, "text"), source.name};
+    rmr_status status =
+        expect_value(r, source, "transformer_task", "feature-extraction");
+    if (!status)
+        status =
+            expect_value(r, source, "module_output_name", "token_embeddings");
+    if (!status)
+        status = expect_value(r, text, "method", "forward");
+    if (!status)
+        status =
+            expect_value(r, text, "method_output_name", "last_hidden_state");
+    return status;
 }
 
 /* max_seq_length replaces what the tokenizer says about length, in both
  * directions, as sentence-transformers does. */
 static rmr_status read_sentence_bert(reader *r, rmr_json_source source)
 {
-    rmr_status status = rmr_json_get_bool(source, "do_lower_case", 0,
-                                          &r->config->do_lower_case, r->err);
-    const json_t *limit = json_object_get(source.object, "max_seq_length");
-    if (status || !limit || json_is_null(limit))
+    rmr_status status = refuse_variants(r, source);
+    if (!status)
+        status = rmr_json_get_bool(source, "do_lower_case", 0,
+                                   &r->config->do_lower_case, r->err);
+    int64_t limit;
+    if (!status)
+        status = rmr_json_get_int(source, "max_seq_length", 1, INT64_MAX,
+                                  r->config->max_tokens, &limit, r->err);
+    if (status)
         return status;
-    r->config->max_tokens = r->config->max_position_embeddings;
-    return read_limit(r, source, "max_seq_length");
+    uint32_t positions = r->config->max_position_embeddings;
+    r->config->max_tokens = limit < positions ? (uint32_t)limit : positions;
+    return RMR_OK;
 }
 
 static rmr_status read_prompts(reader *r, rmr_json_source source)
@@ -241,23 +331,37 @@ static rmr_status read_prompts(reader *r, rmr_json_source source)
                     source.name);
 }
 
+static const kind sentence_bert_file = {rmr_json_load_file, JSON_OBJECT,
+                                        read_sentence_bert};
+static const kind prompts_file = {rmr_json_load_file, JSON_OBJECT,
+                                  read_prompts};
+
+/* Without modules.json a directory is a plain encoder, and the other files of
+ * sentence-transformers mean nothing. */
+static rmr_status read_modules_and_options(reader *r, rmr_json_source source)
+{
+    rmr_status status = read_modules(r, source);
+    if (!status)
+        status = read_file(r, "sentence_bert_config.json", &sentence_bert_file,
+                           RMR_OK);
+    if (!status)
+        status = read_file(r, "config_sentence_transformers.json",
+                           &prompts_file, RMR_OK);
+    return status;
+}
+
+static const kind tokenizer_file = {rmr_json_load_file_reals, JSON_OBJECT,
+                                    read_tokenizer_config};
+static const kind modules_file = {rmr_json_load_file, JSON_ARRAY,
+                                  read_modules_and_options};
+
 rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
                                    rmr_error *err)
 {
-    static const struct {
-        const char *name;
-        read_object *read;
-    } files[] = {
-        {"tokenizer_config.json", read_tokenizer_config},
-        {"sentence_bert_config.json", read_sentence_bert},
-        {"config_sentence_transformers.json", read_prompts},
-        {"modules.json", read_modules},
-    };
     reader r = {.directory = directory, .config = config, .err = err};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        rmr_status status = read_file(&r, files[i].name, files[i].read, RMR_OK);
-        if (status)
-            return status;
-    }
-    return RMR_OK;
+    rmr_status status =
+        read_file(&r, "tokenizer_config.json", &tokenizer_file, RMR_OK);
+    if (!status)
+        status = read_file(&r, "modules.json", &modules_file, RMR_OK);
+    return status;
 }
