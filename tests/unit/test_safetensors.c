@@ -229,94 +229,83 @@ static void test_metadata_is_text_by_text(void **state)
     }
 }
 
-/* One entry that is wrong, among 16 bytes of data. */
+/* One entry that is wrong, among 16 bytes of data, and what is said of it. */
+static const struct {
+    const char *entry, *word;
+} bad_entries[] = {
+    {"1", "dtype"},
+    {"null", "dtype"},
+    {"[]", "dtype"},
+    {"{}", "dtype"},
+    {"{\"shape\":[4],\"data_offsets\":[0,16]}", "dtype"},
+    {"{\"dtype\":4,\"shape\":[4],\"data_offsets\":[0,16]}", "dtype"},
+    {"{\"dtype\":\"f32\",\"shape\":[4],\"data_offsets\":[0,16]}", "dtype"},
+    {"{\"dtype\":\"F128\",\"shape\":[1],\"data_offsets\":[0,16]}", "dtype"},
+    {"{\"dtype\":\"F32\",\"data_offsets\":[0,16]}", "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":4,\"data_offsets\":[0,16]}", "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":null,\"data_offsets\":[0,16]}", "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":[-4],\"data_offsets\":[0,16]}", "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":[4.0],\"data_offsets\":[0,16]}", "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":[\"4\"],\"data_offsets\":[0,16]}", "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":[true,4],\"data_offsets\":[0,16]}", "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,4],"
+     "\"data_offsets\":[0,16]}",
+     "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":[9223372036854775807,2],"
+     "\"data_offsets\":[0,16]}",
+     "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":[4294967296,4294967297],"
+     "\"data_offsets\":[0,16]}",
+     "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,0],"
+     "\"data_offsets\":[0,0]}",
+     "shape"},
+    {"{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}", "shape"},
+    {"{\"dtype\":\"F6_E2M3\",\"shape\":[5],\"data_offsets\":[0,4]}", "shape"},
+    {"{\"dtype\":\"F32\",\"shape\":[4]}", "data_offsets"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":16}", "data_offsets"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16]}", "data_offsets"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16,16]}",
+     "data_offsets"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16.0]}",
+     "data_offsets"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[\"0\",16]}",
+     "data_offsets"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":{\"0\":16}}",
+     "data_offsets"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[-16,0]}", "outside"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16,0]}", "outside"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[4,20]}", "outside"},
+    {"{\"dtype\":\"F32\",\"shape\":[5],\"data_offsets\":[0,20]}", "outside"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],"
+     "\"data_offsets\":[9223372036854775791,9223372036854775807]}",
+     "outside"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],"
+     "\"data_offsets\":[0,9223372036854775807]}",
+     "outside"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],"
+     "\"data_offsets\":[-9223372036854775808,9223372036854775807]}",
+     "outside"},
+    {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,15]}", "15 bytes"},
+    {"{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,16]}", "need 12"},
+    {"{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,16]}", "need 8"},
+    {"{\"dtype\":\"F32\",\"shape\":[4,0],\"data_offsets\":[0,16]}", "need 0"},
+    {"{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[4,16]}", "hole"},
+    {"{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]}",
+     "4 bytes of data that belong to no tensor"},
+};
+
 static void test_entries_that_are_wrong(void **state)
 {
-    static const struct {
-        const char *entry, *word;
-    } bad[] = {
-        {"1", "dtype"},
-        {"null", "dtype"},
-        {"[]", "dtype"},
-        {"{}", "dtype"},
-        {"{\"shape\":[4],\"data_offsets\":[0,16]}", "dtype"},
-        {"{\"dtype\":4,\"shape\":[4],\"data_offsets\":[0,16]}", "dtype"},
-        {"{\"dtype\":\"f32\",\"shape\":[4],\"data_offsets\":[0,16]}", "dtype"},
-        {"{\"dtype\":\"F128\",\"shape\":[1],\"data_offsets\":[0,16]}", "dtype"},
-        {"{\"dtype\":\"F32\",\"data_offsets\":[0,16]}", "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":4,\"data_offsets\":[0,16]}", "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":null,\"data_offsets\":[0,16]}", "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":[-4],\"data_offsets\":[0,16]}", "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":[4.0],\"data_offsets\":[0,16]}",
-         "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":[\"4\"],\"data_offsets\":[0,16]}",
-         "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":[true,4],\"data_offsets\":[0,16]}",
-         "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,4],"
-         "\"data_offsets\":[0,16]}",
-         "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":[9223372036854775807,2],"
-         "\"data_offsets\":[0,16]}",
-         "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":[4294967296,4294967297],"
-         "\"data_offsets\":[0,16]}",
-         "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,0],"
-         "\"data_offsets\":[0,0]}",
-         "shape"},
-        {"{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}", "shape"},
-        {"{\"dtype\":\"F6_E2M3\",\"shape\":[5],\"data_offsets\":[0,4]}",
-         "shape"},
-        {"{\"dtype\":\"F32\",\"shape\":[4]}", "data_offsets"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":16}",
-         "data_offsets"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16]}",
-         "data_offsets"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16,16]}",
-         "data_offsets"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16.0]}",
-         "data_offsets"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[\"0\",16]}",
-         "data_offsets"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":{\"0\":16}}",
-         "data_offsets"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[-16,0]}",
-         "outside"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16,0]}",
-         "outside"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[4,20]}",
-         "outside"},
-        {"{\"dtype\":\"F32\",\"shape\":[5],\"data_offsets\":[0,20]}",
-         "outside"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],"
-         "\"data_offsets\":[9223372036854775791,9223372036854775807]}",
-         "outside"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],"
-         "\"data_offsets\":[0,9223372036854775807]}",
-         "outside"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],"
-         "\"data_offsets\":[-9223372036854775808,9223372036854775807]}",
-         "outside"},
-        {"{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,15]}",
-         "15 bytes"},
-        {"{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,16]}",
-         "need 12"},
-        {"{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,16]}", "need 8"},
-        {"{\"dtype\":\"F32\",\"shape\":[4,0],\"data_offsets\":[0,16]}",
-         "need 0"},
-        {"{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[4,16]}", "hole"},
-        {"{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]}",
-         "4 bytes of data that belong to no tensor"},
-    };
     rmr_error err = {0};
-    for (size_t i = 0; i < LENGTH(bad); i++) {
+    for (size_t i = 0; i < LENGTH(bad_entries); i++) {
         char header[512];
-        snprintf(header, sizeof header, "{\"odd\":%s}", bad[i].entry);
+        snprintf(header, sizeof header, "{\"odd\":%s}", bad_entries[i].entry);
         rmr_status status = open_header(*state, header, 16, &err);
-        if (!strstr(bad[i].word, "no tensor"))
+        if (!strstr(bad_entries[i].word, "no tensor"))
             assert_non_null(strstr(err.message, "\"odd\""));
-        expect_failure(status, &err, RMR_ERR_FORMAT, MODEL, bad[i].word);
+        expect_failure(status, &err, RMR_ERR_FORMAT, MODEL,
+                       bad_entries[i].word);
     }
 }
 
