@@ -19,7 +19,7 @@ void rmr_worker_free(rmr_worker *worker)
     rmr_free(worker->vectors);
 }
 
-/* A run of items that is packed: worker->items[first .. first + num_seqs). */
+/* The items that make one batch, and what of them is packed. */
 typedef struct pack {
     rmr_worker *worker;
     size_t items[2]; /* first item, and one past the last */
@@ -160,43 +160,39 @@ static void scatter(pack *p, rmr_status status, const rmr_error *error)
 static void run_pack(pack *p)
 {
     rmr_worker *worker = p->worker;
-    if (p->num_seqs) {
-        const rmr_model *model = worker->items[0].job->model;
-        rmr_batch batch = {.ids = worker->ids,
-                           .type_ids = worker->type_ids,
-                           .cu_seqlens = worker->cu_seqlens,
-                           .num_seqs = p->num_seqs,
-                           .tokens = p->tokens,
-                           .longest = p->longest};
-        rmr_error error;
-        rmr_status status =
-            rmr_model_embed(model, &batch, worker->vectors, &worker->workspace,
-                            nobody_waits, p, &error);
-        scatter(p, status, &error);
-        if (!status) {
-            worker->batches++;
-            worker->texts += p->num_seqs;
-            worker->tokens += p->tokens;
-        }
+    const rmr_model *model = worker->items[p->items[0]].job->model;
+    rmr_batch batch = {.ids = worker->ids,
+                       .type_ids = worker->type_ids,
+                       .cu_seqlens = worker->cu_seqlens,
+                       .num_seqs = p->num_seqs,
+                       .tokens = p->tokens,
+                       .longest = p->longest};
+    rmr_error error;
+    rmr_status status =
+        rmr_model_embed(model, &batch, worker->vectors, &worker->workspace,
+                        nobody_waits, p, &error);
+    scatter(p, status, &error);
+    if (!status) {
+        worker->batches++;
+        worker->texts += p->num_seqs;
+        worker->tokens += p->tokens;
     }
-    p->items[0] = p->items[1];
-    p->num_seqs = p->tokens = p->longest = 0;
 }
 
-void rmr_batch_run(rmr_worker *worker)
+size_t rmr_batch_run(rmr_worker *worker)
 {
-    const rmr_engine *engine = worker->engine;
-    pack p = {.worker = worker};
+    size_t begin = worker->first_item, end = begin + worker->num_items;
+    pack p = {.worker = worker, .items = {begin, begin}};
     worker->cu_seqlens[0] = 0;
-    for (size_t i = 0; i < worker->num_items; i++) {
-        rmr_item *item = &worker->items[i];
+    while (p.items[1] < end &&
+           p.tokens < worker->engine->options.batch_tokens) {
+        rmr_item *item = &worker->items[p.items[1]++];
         rmr_error error;
         rmr_status status = append(&p, item, &error);
-        p.items[1] = i + 1;
         if (status)
             fail_item(worker, item, status, &error);
-        if (p.tokens >= engine->options.batch_tokens)
-            run_pack(&p);
     }
-    run_pack(&p);
+    if (p.num_seqs)
+        run_pack(&p);
+    return p.items[1] - begin;
 }

@@ -43,26 +43,6 @@ static void collect_counters(rmr_engine *engine, rmr_worker *worker)
     worker->batches = worker->texts = worker->tokens = worker->truncated = 0;
 }
 
-/* Does what was taken; called and left with the lock held. */
-static void do_work(rmr_engine *engine, rmr_worker *worker)
-{
-    if (worker->prepared) {
-        rmr_error error;
-        rmr_job *job = worker->prepared;
-        pthread_mutex_unlock(&engine->lock);
-        rmr_status status = job->kind->prepare(job, &error);
-        pthread_mutex_lock(&engine->lock);
-        rmr_queue_return_prepared(engine, worker, status, &error);
-        pthread_cond_broadcast(&engine->work);
-    } else if (worker->num_items) {
-        pthread_mutex_unlock(&engine->lock);
-        rmr_batch_run(worker);
-        pthread_mutex_lock(&engine->lock);
-        collect_counters(engine, worker);
-        rmr_queue_return_items(engine, worker);
-    }
-}
-
 /* Completes the jobs that came to their end; called and left with the lock. */
 static void complete_jobs(rmr_engine *engine, rmr_worker *worker)
 {
@@ -81,6 +61,29 @@ static void complete_jobs(rmr_engine *engine, rmr_worker *worker)
     pthread_mutex_lock(&engine->lock);
 }
 
+/* Does what was taken; called and left with the lock held. */
+static void do_work(rmr_engine *engine, rmr_worker *worker)
+{
+    if (worker->prepared) {
+        rmr_error error;
+        rmr_job *job = worker->prepared;
+        pthread_mutex_unlock(&engine->lock);
+        rmr_status status = job->kind->prepare(job, &error);
+        pthread_mutex_lock(&engine->lock);
+        rmr_queue_return_prepared(engine, worker, status, &error);
+        pthread_cond_broadcast(&engine->work);
+        complete_jobs(engine, worker);
+    }
+    while (worker->num_items) {
+        pthread_mutex_unlock(&engine->lock);
+        size_t count = rmr_batch_run(worker);
+        pthread_mutex_lock(&engine->lock);
+        collect_counters(engine, worker);
+        rmr_queue_return_items(engine, worker, count);
+        complete_jobs(engine, worker);
+    }
+}
+
 static void *run_worker(void *argument)
 {
     rmr_worker *worker = argument;
@@ -92,7 +95,6 @@ static void *run_worker(void *argument)
             /* Those that were dropped do not wait for what was taken. */
             complete_jobs(engine, worker);
             do_work(engine, worker);
-            complete_jobs(engine, worker);
         } else if (engine->stopping) {
             break;
         } else {

@@ -25,8 +25,8 @@ typedef struct rmr_worker {
     rmr_engine *engine;
     pthread_t thread;
 
-    rmr_item *items; /* [max_items] */
-    size_t num_items;
+    rmr_item *items;              /* [max_items] */
+    size_t first_item, num_items; /* those not yet given back */
     rmr_job *prepared; /* a PENDING job to prepare, instead of items */
     /* Jobs to complete in this order, linked by queue_next. */
     rmr_job *finished, *last_finished;
@@ -71,9 +71,10 @@ void rmr_queue_push(rmr_engine *engine, rmr_job *job);
  * nothing of either. */
 int rmr_queue_take(rmr_engine *engine, rmr_worker *worker);
 
-/* Gives back what was taken: progress of the items' jobs; those that are done
- * land in `finished`. */
-void rmr_queue_return_items(rmr_engine *engine, rmr_worker *worker);
+/* Gives back what was taken, the first `count` items: progress of their jobs;
+ * those that are done land in `finished`. */
+void rmr_queue_return_items(rmr_engine *engine, rmr_worker *worker,
+                            size_t count);
 void rmr_queue_return_prepared(rmr_engine *engine, rmr_worker *worker,
                                rmr_status status, const rmr_error *error);
 
@@ -86,8 +87,10 @@ void rmr_job_drop(rmr_job *job, rmr_status obstacle);
 
 /* batch.c: without the lock. */
 
-/* Tokenizes and runs the worker's items; sets each one's status. */
-void rmr_batch_run(rmr_worker *worker);
+/* Tokenizes and runs the first of the worker's items, as many as make a batch
+ * by what they turn out to hold; tells the jobs of those that fail. Returns how
+ * many items that were, at least one. */
+size_t rmr_batch_run(rmr_worker *worker);
 void rmr_worker_free(rmr_worker *worker);
 
 /* engine.c */

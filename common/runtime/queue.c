@@ -175,7 +175,7 @@ static uint64_t take_round(rmr_engine *engine, rmr_worker *worker,
 
 int rmr_queue_take(rmr_engine *engine, rmr_worker *worker)
 {
-    worker->num_items = 0;
+    worker->first_item = worker->num_items = 0;
     worker->prepared = NULL;
     uint64_t target = target_tokens(engine);
     if (engine->first && !target)
@@ -190,14 +190,15 @@ int rmr_queue_take(rmr_engine *engine, rmr_worker *worker)
     return worker->num_items || worker->prepared || worker->finished;
 }
 
-void rmr_queue_return_items(rmr_engine *engine, rmr_worker *worker)
+void rmr_queue_return_items(rmr_engine *engine, rmr_worker *worker,
+                            size_t count)
 {
-    for (size_t i = 0; i < worker->num_items; i++) {
-        rmr_job *job = worker->items[i].job;
+    for (; count; count--) {
+        rmr_job *job = worker->items[worker->first_item++].job;
+        worker->num_items--;
         job->running--;
         finish_if_over(engine, worker, job);
     }
-    worker->num_items = 0;
 }
 
 void rmr_queue_return_prepared(rmr_engine *engine, rmr_worker *worker,
