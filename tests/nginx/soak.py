@@ -7,16 +7,16 @@ usage: tests/nginx/soak.py [--requests N] [--clients N] [--growth KB]
 
 Clients keep their connections alive; about one request in fifty is abandoned:
 before it was sent whole, while it is computed, or while its answer is read.
-Every other answer must be the same bytes as that of the first time. After the
-first tenth, resident memory may grow by --growth kilobytes, and it must stay
-under 200 MB.
+Every other answer must be the same bytes as that of the first time. Large
+requests come first, so that the compute threads have all the room they will
+ever need. After the first tenth, resident memory may grow by --growth
+kilobytes, and it must stay under 200 MB.
 """
 
 import argparse
 import json
 import os
 import random
-import shutil
 import sys
 import threading
 import time
@@ -64,6 +64,17 @@ class Soak:
     def ask(self, body, connection=None):
         reply = self.nginx.post(body, connection=connection)
         return reply.status, reply.body
+
+    def warm_up(self):
+        """Batches of the largest size, on every thread."""
+        text = " ".join(WORDS * 10)
+        body = json.dumps({"model": "minilm", "input": [text] * 40}).encode()
+        clients = [threading.Thread(target=self.ask, args=(body,))
+                   for _ in range(4)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
 
     def take(self):
         """One more request to send; False when there is none, or a wrong
@@ -120,10 +131,9 @@ def resident(pid):
     raise ValueError(f"process {pid} has no memory")
 
 
-def watch(soak, clients, growth):
+def watch(soak, requests, clients, growth):
     """Prints memory until the clients end; returns what is wrong."""
     [worker] = soak.nginx.workers()
-    requests = soak.left
     started, base, peak, step = time.monotonic(), None, 0, 0
     while any(client.is_alive() for client in clients):
         time.sleep(0.05)
@@ -138,10 +148,11 @@ def watch(soak, clients, growth):
                 peak = max(peak, kilobytes)
             step += 1
     peak = max(peak, resident(worker))
+    if soak.wrong:
+        which, answer = soak.wrong[0]
+        return f"wrong answer to request {which}: {str(answer)[:300]}"
     print(f"{soak.done:8d} requests, resident memory {base} kB after a tenth, "
           f"at most {peak} kB since")
-    if soak.wrong:
-        return f"wrong answer: {str(soak.wrong[0])[:500]}"
     if soak.nginx.workers() != [worker]:
         return "the worker process was replaced"
     if soak.done != requests:
@@ -174,16 +185,14 @@ def main():
     try:
         nginx.configure().start()
         soak = Soak(nginx, options.requests)
+        soak.warm_up()
         clients = [threading.Thread(target=soak.client, args=(seed,))
                    for seed in range(options.clients)]
         for client in clients:
             client.start()
-        failure = watch(soak, clients, options.growth)
-        nginx.stop()
-        nginx.check_log()
+        failure = watch(soak, options.requests, clients, options.growth)
     finally:
-        nginx.stop()
-        shutil.rmtree(nginx.prefix)
+        nginx.close()
     if failure:
         sys.exit(f"soak.py: {failure}")
 
