@@ -71,6 +71,14 @@ static const json_t *field(const exchange *x, const char *name)
     return json_is_null(value) ? NULL : value;
 }
 
+/* Whether it is that string, to its last byte: a string may hold NUL. */
+static int is_string(const json_t *value, const char *text)
+{
+    size_t len = strlen(text);
+    return json_is_string(value) && json_string_length(value) == len &&
+           memcmp(json_string_value(value), text, len) == 0;
+}
+
 static rmr_status read_model(exchange *x, rmr_model **model, rmr_error *err)
 {
     const json_t *value = field(x, "model");
@@ -78,11 +86,9 @@ static rmr_status read_model(exchange *x, rmr_model **model, rmr_error *err)
         return refuse(x, err, 400, "model",
                       "\"model\" must be given, as a string");
     }
-    const char *name = json_string_value(value);
     for (size_t i = 0; i < x->options.num_models; i++) {
         const rmr_named_model *known = &x->options.models[i];
-        if (strcmp(known->name, name) == 0 &&
-            strlen(name) == json_string_length(value)) {
+        if (is_string(value, known->name)) {
             x->model_name = known->name;
             *model = known->model;
             return RMR_OK;
@@ -140,9 +146,8 @@ static rmr_status read_input(exchange *x, size_t *count, rmr_error *err)
 static rmr_status read_format(exchange *x, rmr_error *err)
 {
     const json_t *value = field(x, "encoding_format");
-    const char *name = value ? json_string_value(value) : "float";
-    x->base64 = name && strcmp(name, "base64") == 0;
-    if (x->base64 || (name && strcmp(name, "float") == 0))
+    x->base64 = is_string(value, "base64");
+    if (!value || x->base64 || is_string(value, "float"))
         return RMR_OK;
     return refuse(x, err, 400, "encoding_format",
                   "\"encoding_format\" must be \"float\" or \"base64\"");
@@ -166,15 +171,14 @@ static rmr_status read_truncate(exchange *x, rmr_truncate *truncate,
                                 rmr_error *err)
 {
     const json_t *value = field(x, "truncate");
-    const char *name = json_string_value(value);
     *truncate = x->options.truncate;
     if (!value)
         return RMR_OK;
-    if (json_is_true(value) || (name && strcmp(name, "END") == 0))
+    if (json_is_true(value) || is_string(value, "END"))
         *truncate = RMR_TRUNCATE_END;
-    else if (json_is_false(value) || (name && strcmp(name, "NONE") == 0))
+    else if (json_is_false(value) || is_string(value, "NONE"))
         *truncate = RMR_TRUNCATE_NONE;
-    else if (name && strcmp(name, "START") == 0)
+    else if (is_string(value, "START"))
         *truncate = RMR_TRUNCATE_START;
     else
         return refuse(x, err, 400, "truncate",
@@ -291,11 +295,12 @@ put_format(exchange *x, const char *format, ...)
 static int put_string(exchange *x, const char *text)
 {
     json_t *string = json_string(text);
-    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-    int done = quoted && put(x, quoted, strlen(quoted));
-    free(quoted);
+    size_t len = json_dumpb(string, NULL, 0, JSON_ENCODE_ANY);
+    char *at = len ? reserve(x, len) : NULL;
+    if (at)
+        x->out_len += json_dumpb(string, at, len, JSON_ENCODE_ANY);
     json_decref(string);
-    return done;
+    return at != NULL;
 }
 
 static int put_floats(exchange *x, const float *vector, size_t dim)
@@ -368,13 +373,19 @@ static int write_reply(exchange *x, const rmr_job *job)
     return done;
 }
 
-static void write_error(exchange *x, rmr_status status, const char *message)
+/* A failure that the request is not to blame for may name the server's files:
+ * its sentence is for the host's log, through rmr_job_result. */
+static void write_error(exchange *x, const rmr_error *error)
 {
     int http_status = x->error_status;
-    const char *param = x->error_param;
+    const char *param = x->error_param, *message = error->message;
     if (!http_status) {
-        http_status = rmr_http_status(status);
+        rmr_status status = error->status;
+        int ours = status == RMR_ERR_FORMAT || status == RMR_ERR_UNSUPPORTED;
+        http_status = ours ? 500 : rmr_http_status(status);
         param = status == RMR_ERR_TOO_LONG ? "input" : NULL;
+        if (http_status == 500)
+            message = "the server could not compute the embeddings";
     }
     x->reply.status = http_status;
     x->reply.tokens = x->reply.truncated = 0;
@@ -386,10 +397,13 @@ static void write_error(exchange *x, rmr_status status, const char *message)
 static void finish(rmr_job *job)
 {
     exchange *x = job->data;
+    rmr_error error;
+    if (!job->status && !write_reply(x, job)) {
+        rmr_status status = rmr_fail_nomem(&error, "the reply");
+        rmr_job_fail(job, status, &error);
+    }
     if (job->status)
-        write_error(x, job->status, job->error.message);
-    else if (!write_reply(x, job))
-        write_error(x, RMR_ERR_NOMEM, "out of memory for the reply");
+        write_error(x, &job->error);
     json_decref(x->root);
     rmr_free(x->texts);
     x->root = NULL;
@@ -425,9 +439,10 @@ static rmr_status fill_job(rmr_job *job, const char *body, size_t len,
         return rmr_fail_nomem(err, "a request");
     x->len = len;
     rmr_http_options_init(&x->options);
-    memcpy(&x->options, options,
-           options->size < sizeof x->options ? options->size
-                                             : sizeof x->options);
+    if (options)
+        memcpy(&x->options, options,
+               options->size < sizeof x->options ? options->size
+                                                 : sizeof x->options);
     job->bytes = len;
     if (x->options.timeout_ms)
         job->deadline_ns = rmr_deadline_ns(x->options.timeout_ms);
