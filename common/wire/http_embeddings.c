@@ -385,7 +385,9 @@ static void write_error(exchange *x, const rmr_error *error)
         http_status = ours ? 500 : rmr_http_status(status);
         param = status == RMR_ERR_TOO_LONG ? "input" : NULL;
         if (http_status == 500)
-            message = "the server could not compute the embeddings";
+            message = status == RMR_ERR_RANGE
+                          ? "the model gave a vector that is not finite"
+                          : "the server could not compute the embeddings";
     }
     x->reply.status = http_status;
     x->reply.tokens = x->reply.truncated = 0;
