@@ -130,24 +130,26 @@ class Nginx:
     def conf(self):
         return self.prefix / "nginx.conf"
 
-    def command(self, *arguments):
-        return [self.program, "-p", str(self.prefix), "-c", "nginx.conf",
-                "-g", "daemon off;", *arguments]
+    def command(self, *arguments, log="error.log"):
+        """log is where errors go before nginx.conf says where."""
+        return [self.program, "-e", log, "-p", str(self.prefix), "-c",
+                "nginx.conf", *arguments]
 
     def test(self):
         """nginx -t: its exit status and what it says."""
         result = subprocess.run(
-            self.command("-t"), capture_output=True, text=True, timeout=60,
+            self.command("-t", log="test.log"), capture_output=True, text=True,
+            timeout=60,
         )
         return result.returncode, result.stderr
 
     # -------------------------------------------------------------- process
 
-    def start(self, env=None):
+    def start(self):
         self.output = open(self.prefix / "stderr", "wb")
         self.process = subprocess.Popen(
-            self.command(), stdin=subprocess.DEVNULL, stdout=self.output,
-            stderr=self.output, env=env,
+            self.command("-g", "daemon off;"), stdin=subprocess.DEVNULL,
+            stdout=self.output, stderr=self.output,
         )
         wait_for(self.listening, what="nginx listening")
         wait_for(lambda: len(self.workers()) == self.nworkers,

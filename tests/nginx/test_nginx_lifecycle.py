@@ -181,11 +181,13 @@ def test_single_process(nginx):
 class Daemon:
     """nginx in the background, as a distribution starts it."""
 
-    def __init__(self, nginx, program):
+    def __init__(self, nginx):
         self.nginx = nginx
-        self.command = [program, "-p", str(nginx.prefix), "-c", "nginx.conf"]
-        subprocess.run(self.command, check=True, timeout=60)
+        self.run()
         self.masters = [self.pid()]
+
+    def run(self, *arguments):
+        subprocess.run(self.nginx.command(*arguments), check=True, timeout=60)
 
     def pid(self):
         return int((self.nginx.prefix / "nginx.pid").read_text())
@@ -201,9 +203,9 @@ class Daemon:
 
 
 @pytest.fixture
-def daemon(nginx, config):
+def daemon(nginx):
     nginx.configure()
-    daemon = Daemon(nginx, config["NGINX"])
+    daemon = Daemon(nginx)
     try:
         yield daemon
     finally:
@@ -213,11 +215,11 @@ def daemon(nginx, config):
 def test_daemon(daemon):
     nginx, [master] = daemon.nginx, daemon.masters
     assert len(nginx.embed("hello")[0]) == 384
-    subprocess.run([*daemon.command, "-s", "reload"], check=True, timeout=60)
+    daemon.run("-s", "reload")
     wait_for(lambda: nginx.log().count("start worker process ") == 2,
              what="the reload")
     assert len(nginx.embed("hello")[0]) == 384
-    subprocess.run([*daemon.command, "-s", "quit"], check=True, timeout=60)
+    daemon.run("-s", "quit")
     wait_for(lambda: not alive(master), what="its end")
     daemon.masters.clear()
 
