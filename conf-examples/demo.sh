@@ -294,11 +294,11 @@ same=$(json "$prefix/query" "
 ok "nginx and SQLite gave the same 384 numbers for '$text'"
 
 if [ "$KEEP" = 1 ]; then
+    stopped=''
+    trap 'stopped=1' INT
     title "The server stays until you press ^C"
     row url "$url"
     shown "curl $url -d '{\"model\": \"minilm\", \"input\": \"your text\"}'"
-    trap 'stopped=1' INT
-    stopped=''
     wait "$server" || [ -n "$stopped" ] || fail "nginx ended by itself."
     printf '\n   nginx stopped, nothing left behind.\n'
 else
