@@ -11,10 +11,15 @@
 #include "tokenizer/tokenizer_unicode.h"
 #include "tokenizer/tokenizer_utf8.h"
 
+/* Bytes that are looked at first, and at most, each time: about a cache. Tests
+ * make them small, so that every text is cut in many places. */
+#ifndef RMR_TOKENIZER_FIRST_WINDOW
+#define RMR_TOKENIZER_FIRST_WINDOW 2048
+#define RMR_TOKENIZER_LAST_WINDOW 32768
+#endif
+
 enum {
-    FIRST_WINDOW = 2048, /* bytes that are looked at first */
-    LAST_WINDOW = 32768, /* and at most, each time: about a cache */
-    KEPT_SLACK = 4096,   /* tokens beyond those that truncation keeps */
+    KEPT_SLACK = 4096 /* tokens beyond those that truncation keeps */
 };
 
 /* The state of one call. */
@@ -151,7 +156,7 @@ static int encode_piece(run *r, size_t from, size_t to)
  * Whether the text can be cut before text[at], a character, so that encoding
  * both parts gives what encoding the whole does, given that no verbatim added
  * token begins at `at`: a word ends there, the character stays and waits for
- * none before it, and it is no white space that a token could strip.
+ * none before it, and there is no white space that a token could strip.
  */
 static int can_cut(const run *r, size_t at)
 {
@@ -160,16 +165,20 @@ static int can_cut(const run *r, size_t at)
     unsigned char previous = r->text[at - 1];
     rmr_utf8_decode(r->text + at, r->len - at, &code);
     const rmr_char *c = rmr_char_of(code);
+    int spaced =
+        t->normalizer.handle_chinese_chars && (c->flags & RMR_CHAR_CHINESE);
     if (c->order || c->nfd_len ||
         (c->flags & (RMR_CHAR_SPACE | RMR_CHAR_REMOVED | RMR_CHAR_MARK)))
+        return 0;
+    /* One that is looked for in normal form begins and ends at the cut at
+     * most, unless the cut is where the normal form has a space more. */
+    if (t->added.normalized.count && spaced)
         return 0;
     if (previous == ' ' || previous == '\n' || previous == '\t')
         return 1;
     if (t->added.normalized.count)
         return 0;
-    return (c->flags & RMR_CHAR_PUNCT) ||
-           (t->normalizer.handle_chinese_chars &&
-            (c->flags & RMR_CHAR_CHINESE)) ||
+    return spaced || (c->flags & RMR_CHAR_PUNCT) ||
            (previous < 0x80 && (rmr_char_of(previous)->flags & RMR_CHAR_PUNCT));
 }
 
@@ -224,16 +233,18 @@ static int encode_text(run *r)
                                .text = r->text,
                                .len = r->len,
                                .spaces = {1, 0}};
-    size_t window = FIRST_WINDOW;
-    for (size_t at = 0; at < r->len && !r->full;) {
-        size_t to = r->len - at > window ? at + window : r->len;
+    size_t window = RMR_TOKENIZER_FIRST_WINDOW, to;
+    do {
+        size_t left = r->len - search.next;
+        to = left > window ? search.next + window : r->len;
         if (!encode_window(r, &search, to))
             return 0;
-        at = search.next > to ? search.next : to;
-        search.next = at;
-        if (window < LAST_WINDOW)
+        /* A token that was looked at may have ended beyond. */
+        if (search.next < to)
+            search.next = to;
+        if (window < RMR_TOKENIZER_LAST_WINDOW)
             window *= 2;
-    }
+    } while (to < r->len && !r->full);
     return 1;
 }
 
