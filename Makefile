@@ -332,6 +332,8 @@ soak: all $(VENV_TESTS) $(MODELS)
 # KEEP=1 leaves the server running in the foreground.
 .PHONY: demo
 demo: all $(MODELS)
+	$(if $(filter no,$(WITH_NGINX) $(WITH_SQLITE)),$(error make demo shows \
+		both hosts, and configure left one out))
 	$(call need,CURL,curl)
 	$(call need,NGINX,nginx)
 	$(call need,SQLITE3,the sqlite3 shell)
