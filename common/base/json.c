@@ -52,6 +52,21 @@ static const char *reason(const json_error_t *error)
     }
 }
 
+/* jansson has a code for it, but mostly fails without a word, or takes a token
+ * that it could not copy for a wrong one: a string where a string may be. */
+static int is_out_of_memory(const json_error_t *error)
+{
+    static const char *const causes[] = {"invalid token near '\"",
+                                         "string or '}' expected near '\""};
+    if (!*error->text || json_error_code(error) == json_error_out_of_memory)
+        return 1;
+    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
+        if (strncmp(error->text, causes[i], strlen(causes[i])) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 static rmr_status load(json_t **out, const char *data, size_t len, size_t flags,
                        const char *name, rmr_error *err)
 {
@@ -59,7 +74,7 @@ static rmr_status load(json_t **out, const char *data, size_t len, size_t flags,
     *out = json_loadb(data ? data : "", len, JSON_ALLOW_NUL | flags, &error);
     if (*out)
         return RMR_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    if (is_out_of_memory(&error))
         return rmr_fail_nomem(err, name);
     return rmr_fail(err, RMR_ERR_FORMAT,
                     "%s is not valid JSON: %s at line %d, column %d", name,

@@ -291,16 +291,29 @@ put_format(exchange *x, const char *format, ...)
     return put(x, text, (size_t)len);
 }
 
-/* A string as jansson writes it, quotes included. */
+/* A JSON string; text is UTF-8. */
 static int put_string(exchange *x, const char *text)
 {
-    json_t *string = json_string(text);
-    size_t len = json_dumpb(string, NULL, 0, JSON_ENCODE_ANY);
-    char *at = len ? reserve(x, len) : NULL;
-    if (at)
-        x->out_len += json_dumpb(string, at, len, JSON_ENCODE_ANY);
-    json_decref(string);
-    return at != NULL;
+    static const char digits[] = "0123456789abcdef";
+    char *begin = reserve(x, 6 * strlen(text) + 2), *at = begin;
+    if (!begin)
+        return 0;
+    *at++ = '"';
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p < 0x20) {
+            memcpy(at, "\\u00", 4);
+            at[4] = digits[*p >> 4];
+            at[5] = digits[*p & 15];
+            at += 6;
+            continue;
+        }
+        if (*p == '"' || *p == '\\')
+            *at++ = '\\';
+        *at++ = (char)*p;
+    }
+    *at++ = '"';
+    x->out_len += (size_t)(at - begin);
+    return 1;
 }
 
 static int put_floats(exchange *x, const float *vector, size_t dim)

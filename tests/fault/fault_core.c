@@ -1,0 +1,392 @@
+/*
+ * fault_core.c - memory that runs out: every allocation of an engine's start,
+ * of a job and of a request fails in turn, once and from then on. Each time
+ * there is an error that says so, nothing leaks, and the same engine works
+ * when there is memory again. It also counts what a request allocates.
+ *
+ * The allocator is compiled in here, faults and all, and every block counted;
+ * the linker takes it in place of the library's.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/engine_fixture.h"
+#include "tests/unit/tiny_model.h"
+
+#ifndef RMR_FAULT_INJECTION
+#define RMR_FAULT_INJECTION
+#endif
+
+static _Atomic long live_blocks;
+
+static void *count_block(void *block)
+{
+    live_blocks += block != NULL;
+    return block;
+}
+
+static void *counted_realloc(void *block, size_t size)
+{
+    void *moved = realloc(block, size);
+    live_blocks += moved && !block;
+    return moved;
+}
+
+static void counted_free(void *block)
+{
+    live_blocks -= block != NULL;
+    free(block);
+}
+
+#define malloc(size) count_block(malloc(size))
+#define calloc(count, size) count_block(calloc(count, size))
+#define aligned_alloc(alignment, size)                                         \
+    count_block(aligned_alloc(alignment, size))
+#define realloc counted_realloc
+#define free counted_free
+#include "common/base/alloc.c"
+#undef malloc
+#undef calloc
+#undef aligned_alloc
+#undef realloc
+#undef free
+
+enum { HIDDEN = 24, TEXTS = 3 };
+
+static tiny_model *tiny;
+static rmr_model *model;
+static rmr_text texts[TEXTS];
+static float expected[TEXTS * HIDDEN];
+
+static int open_models(void **state)
+{
+    (void)state;
+    tiny = tiny_model_new(&(tiny_options){.hidden_size = HIDDEN});
+    model = open_directory(tiny->directory);
+    texts[0] = text_of("fish");
+    texts[1] = text_of("the card was charged twice, twice!");
+    texts[2] = text_of("");
+    rmr_engine *engine = start_engine(1);
+    rmr_status status =
+        rmr_embed(engine, model, texts, TEXTS, NULL, expected, NULL, NULL);
+    rmr_engine_stop(engine);
+    return status;
+}
+
+static int close_models(void **state)
+{
+    (void)state;
+    rmr_model_release(model);
+    tiny_model_free(tiny);
+    return live_blocks != 0;
+}
+
+/* ------------------------------------------------------------------ faults */
+
+/* Makes one attempt with the nth allocation failing; checks what must be true
+ * of any outcome and returns the status. */
+typedef rmr_status attempt(uint64_t nth, int forever);
+
+/* Set by an attempt: whether an allocation of it failed. */
+static int attempt_failed;
+
+/* Ends what rmr_alloc_fail_at began. */
+static void stop_failing(void)
+{
+    attempt_failed = rmr_alloc_failed();
+    rmr_alloc_fail_at(0, 0);
+}
+
+/* Fails every allocation of an attempt in turn; returns how many it has. */
+static unsigned fail_each(attempt *try, int forever)
+{
+    for (unsigned nth = 1;; nth++) {
+        long before = live_blocks;
+        rmr_status status = try(nth, forever);
+        assert_int_equal(live_blocks, before);
+        assert_int_equal(status, attempt_failed ? RMR_ERR_NOMEM : RMR_OK);
+        if (!attempt_failed)
+            return nth - 1;
+    }
+}
+
+static void check_error(rmr_status status, const rmr_error *err)
+{
+    if (!status)
+        return;
+    assert_int_equal(status, RMR_ERR_NOMEM);
+    assert_int_equal(err->status, RMR_ERR_NOMEM);
+    assert_int_equal(strncmp(err->message, "out of memory for ", 18), 0);
+    assert_true(strlen(err->message) > 18);
+    assert_null(strstr(err->message, "card"));
+}
+
+static void check_works(rmr_engine *engine)
+{
+    float vectors[TEXTS * HIDDEN] = {0};
+    assert_int_equal(
+        rmr_embed(engine, model, texts, TEXTS, NULL, vectors, NULL, NULL),
+        RMR_OK);
+    assert_memory_equal(vectors, expected, sizeof expected);
+    assert_int_equal(engine_info(engine).jobs, 0);
+}
+
+static rmr_status start_three_threads(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_engine *engine = (rmr_engine *)&err;
+    rmr_engine_options options;
+    rmr_engine_options_init(&options);
+    options.threads = 3;
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status = rmr_engine_start(&engine, &options, &err);
+    stop_failing();
+    check_error(status, &err);
+    assert_true((status == RMR_OK) == (engine != NULL));
+    rmr_engine_stop(engine);
+    return status;
+}
+
+static void engine_start(void **state)
+{
+    (void)state;
+    /* The engine, its workers, and three blocks for each. */
+    assert_int_equal(fail_each(start_three_threads, 0), 11);
+    assert_int_equal(fail_each(start_three_threads, 1), 11);
+}
+
+/* A new engine each time, so that a thread's own memory is new, too. */
+static rmr_status embed_three_texts(uint64_t nth, int forever)
+{
+    rmr_error err;
+    float vectors[TEXTS * HIDDEN], before[TEXTS * HIDDEN];
+    rmr_engine *engine = start_engine(1);
+    memset(vectors, 0x5a, sizeof vectors);
+    memcpy(before, vectors, sizeof before);
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status =
+        rmr_embed(engine, model, texts, TEXTS, NULL, vectors, NULL, &err);
+    stop_failing();
+    check_error(status, &err);
+    assert_memory_equal(vectors, status ? before : expected, sizeof before);
+    check_works(engine);
+    rmr_engine_stop(engine);
+    return status;
+}
+
+static void embed(void **state)
+{
+    (void)state;
+    unsigned count = fail_each(embed_three_texts, 0);
+    assert_in_range(count, 10, 60);
+    assert_int_equal(fail_each(embed_three_texts, 1), count);
+}
+
+static void check_reply(const rmr_http_reply *reply, rmr_status status)
+{
+    json_t *json = json_loadb(reply->body, reply->len, 0, NULL);
+    assert_non_null(json);
+    assert_int_equal(reply->status, status ? 503 : 200);
+    assert_int_equal(json_array_size(json_object_get(json, "data")),
+                     status ? 0 : 2);
+    json_decref(json);
+}
+
+static rmr_status request(const char *body, uint64_t nth, int forever)
+{
+    rmr_named_model named = {"tiny", model};
+    rmr_http_options options;
+    rmr_http_options_init(&options);
+    options.models = &named;
+    options.num_models = 1;
+    rmr_error err;
+    rmr_job *job;
+    rmr_engine *engine = start_engine(1);
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status = rmr_http_embeddings_start(
+        engine, body, strlen(body), &options, NULL, NULL, &job, &err);
+    int accepted = status == RMR_OK;
+    if (accepted)
+        assert_int_equal(rmr_job_wait(job, 60000), 1);
+    stop_failing();
+    if (accepted) {
+        status = rmr_job_result(job, &err);
+        check_reply(rmr_job_http_reply(job), status);
+        rmr_job_release(job);
+    } else {
+        assert_null(job);
+    }
+    check_error(status, &err);
+    check_works(engine);
+    rmr_engine_stop(engine);
+    return status;
+}
+
+static rmr_status request_floats(uint64_t nth, int forever)
+{
+    return request("{\"model\":\"tiny\",\"input\":[\"the card\",\"fish\"],"
+                   "\"user\":[1,2.5,null,{\"a\":true}]}",
+                   nth, forever);
+}
+
+static rmr_status request_base64(uint64_t nth, int forever)
+{
+    return request("{\"input\":[\"the card\",\"fi\\u0000sh\"],"
+                   "\"encoding_format\":\"base64\",\"model\":\"tiny\"}",
+                   nth, forever);
+}
+
+static void http_embeddings(void **state)
+{
+    (void)state;
+    unsigned count = fail_each(request_floats, 0);
+    assert_in_range(count, 15, 100);
+    assert_int_equal(fail_each(request_floats, 1), count);
+    count = fail_each(request_base64, 0);
+    assert_in_range(count, 15, 100);
+    assert_int_equal(fail_each(request_base64, 1), count);
+}
+
+/* Out of memory inside jansson is not the client's fault either. jansson does
+ * not notice every time that it lost a byte of a name, and goes on. */
+static void http_embeddings_in_jansson(void **state)
+{
+    (void)state;
+    json_set_alloc_funcs(rmr_malloc, rmr_free);
+    unsigned failures = 0;
+    for (uint64_t nth = 1, any = 1; any; nth++) {
+        any = 0;
+        for (int i = 0; i < 4; i++) {
+            long before = live_blocks;
+            rmr_status status =
+                (i % 2 ? request_floats : request_base64)(nth, i / 2);
+            assert_int_equal(live_blocks, before);
+            assert_true(attempt_failed || !status);
+            failures += status != RMR_OK;
+            any |= (uint64_t)attempt_failed;
+        }
+    }
+    json_set_alloc_funcs(malloc, free);
+    assert_true(failures > 100);
+}
+
+static rmr_status tokenize(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_tokens *tokens = NULL;
+    size_t count = 0;
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status = rmr_tokens_new(&tokens, &err);
+    assert_true((status == RMR_OK) == (tokens != NULL));
+    if (!status) {
+        status =
+            rmr_tokenize(model, texts[1], 0, RMR_TRUNCATE_END, tokens, &err);
+        rmr_tokens_data(tokens, &count);
+        assert_true((status == RMR_OK) == (count > 0));
+    }
+    stop_failing();
+    check_error(status, &err);
+    rmr_tokens_free(tokens);
+    return status;
+}
+
+static void tokens(void **state)
+{
+    (void)state;
+    unsigned count = fail_each(tokenize, 0);
+    assert_in_range(count, 3, 40);
+    assert_int_equal(fail_each(tokenize, 1), count);
+}
+
+/* ------------------------------------------------------------ steady state */
+
+static void start_counting(void)
+{
+    rmr_alloc_fail_at((uint64_t)1 << 40, 0);
+}
+
+static uint64_t stop_counting(void)
+{
+    uint64_t count = ((uint64_t)1 << 40) - (uint64_t)fail_countdown;
+    rmr_alloc_fail_at(0, 0);
+    return count;
+}
+
+/* What a thread works in is there after the first jobs: from then on a job is
+ * itself, its texts, and three blocks for its results. */
+static void a_job_allocates_five_blocks(void **state)
+{
+    (void)state;
+    rmr_engine *engine = start_engine(1);
+    for (int i = 0; i < 3; i++)
+        check_works(engine);
+    for (int i = 0; i < 10; i++) {
+        start_counting();
+        check_works(engine);
+        assert_int_equal(stop_counting(), 5);
+    }
+    rmr_engine_stop(engine);
+}
+
+static uint64_t count_request(rmr_engine *engine, const char *body)
+{
+    rmr_named_model named = {"tiny", model};
+    rmr_http_options options;
+    rmr_http_options_init(&options);
+    options.models = &named;
+    options.num_models = 1;
+    rmr_job *job;
+    start_counting();
+    assert_int_equal(rmr_http_embeddings_start(engine, body, strlen(body),
+                                               &options, NULL, NULL, &job,
+                                               NULL),
+                     RMR_OK);
+    assert_int_equal(rmr_job_wait(job, 60000), 1);
+    uint64_t count = stop_counting();
+    assert_int_equal(rmr_job_http_reply(job)->status, 200);
+    rmr_job_release(job);
+    return count;
+}
+
+/* The job, the exchange, the body and its list of texts, three blocks for the
+ * results, and the reply, which grows by doubling; beside what jansson takes
+ * for the body and for the model's name. */
+static void a_request_allocates_few_blocks(void **state)
+{
+    (void)state;
+    static const char floats[] = "{\"model\":\"tiny\",\"input\":\"the card\"}";
+    static const char base64[] =
+        "{\"model\":\"tiny\",\"input\":[\"the card\",\"fish\",\"twice\"],"
+        "\"encoding_format\":\"base64\"}";
+    rmr_engine *engine = start_engine(1);
+    count_request(engine, floats);
+    count_request(engine, base64);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(count_request(engine, floats), 7 + 3);
+        assert_int_equal(count_request(engine, base64), 7 + 5);
+    }
+    rmr_engine_stop(engine);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(engine_start),
+        cmocka_unit_test(embed),
+        cmocka_unit_test(http_embeddings),
+        cmocka_unit_test(http_embeddings_in_jansson),
+        cmocka_unit_test(tokens),
+        cmocka_unit_test(a_job_allocates_five_blocks),
+        cmocka_unit_test(a_request_allocates_few_blocks),
+    };
+    return cmocka_run_group_tests(tests, open_models, close_models);
+}
