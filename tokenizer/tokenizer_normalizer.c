@@ -172,6 +172,8 @@ static const rmr_mark *sort_marks(writer *w)
 static void flush_marks(writer *w)
 {
     struct rmr_encoder_scratch *s = w->scratch;
+    if (w->failed)
+        return;
     if (w->keeps_mark) {
         const rmr_mark *sorted = sort_marks(w);
         size_t next = 0;
