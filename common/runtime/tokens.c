@@ -37,8 +37,13 @@ rmr_status rmr_tokenize(const rmr_model *model, rmr_text text,
                         uint32_t max_tokens, rmr_truncate truncate,
                         rmr_tokens *tokens, rmr_error *err)
 {
-    return rmr_tokenizer_encode(model->tokenizer, text.data, text.len,
-                                max_tokens, truncate, &tokens->encoding, err);
+    rmr_encoding *encoding = &tokens->encoding;
+    rmr_status status =
+        rmr_tokenizer_encode(model->tokenizer, text.data, text.len, max_tokens,
+                             truncate, encoding, err);
+    if (status)
+        encoding->truncated = 0; /* refused is not cut */
+    return status;
 }
 
 const char *rmr_token_string(const rmr_model *model, uint32_t id)
