@@ -54,8 +54,8 @@ def test_cosine_in_double_of_many_components(sql):
     assert got == pytest.approx(want, rel=1e-12)
 
 
-def test_stored_blobs_at_any_alignment(sql):
-    """Columns before it shift where a blob lies in its page."""
+def test_stored_blobs(sql):
+    """Wherever in a page they lie: columns before them shift them."""
     rng = np.random.default_rng(3)
     vector = rng.standard_normal(1500).astype("<f4").tobytes().hex()
     for dim in (3, 1500):
