@@ -19,7 +19,8 @@
 #endif
 
 enum {
-    KEPT_SLACK = 4096 /* tokens beyond those that truncation keeps */
+    KEPT_SLACK = 4096,     /* tokens beyond those that truncation keeps */
+    KEPT_SCRATCH = 1 << 22 /* bytes that one text leaves for the next */
 };
 
 /* The state of one call. */
@@ -69,11 +70,27 @@ void rmr_encoding_free(rmr_encoding *encoding)
     memset(encoding, 0, sizeof *encoding);
 }
 
+/* A text that is all one word, say, must not hold its memory for ever. */
+static void trim_scratch(struct rmr_encoder_scratch *s)
+{
+    size_t bytes = s->normalized.capacity +
+                   s->normalized.origin_capacity * sizeof(rmr_origin) +
+                   (s->mark_capacity + s->sorted_capacity) * sizeof(rmr_mark) +
+                   (s->source_capacity + s->word_capacity) * sizeof(rmr_span);
+    if (bytes > KEPT_SCRATCH)
+        rmr_encoder_scratch_clear(s);
+}
+
 /* ------------------------------------------------------------------- stages */
 
 static size_t own_count(const run *r)
 {
     return r->encoding->count - r->tokenizer->post.before;
+}
+
+static void note_full(run *r)
+{
+    r->full = !r->keeps_end && own_count(r) > r->limit;
 }
 
 /* Words and their tokens for normalized [from, to). */
@@ -91,7 +108,7 @@ static int encode_normalized(run *r, size_t from, size_t to)
                                  normalized->bytes + word.start,
                                  word.end - word.start, word.start, encoding))
             return 0;
-        r->full = !r->keeps_end && own_count(r) > r->limit;
+        note_full(r);
     }
     for (size_t i = first; i < encoding->count; i++)
         rmr_normalized_to_text(normalized, &encoding->tokens[i].start,
@@ -102,8 +119,12 @@ static int encode_normalized(run *r, size_t from, size_t to)
 /* The token itself, unless its span is empty or reversed. */
 static int push_added(run *r, uint32_t id, rmr_span span)
 {
-    return span.start >= span.end ||
-           rmr_encoding_push(r->encoding, id, span.start, span.end);
+    if (span.start >= span.end)
+        return 1;
+    if (!rmr_encoding_push(r->encoding, id, span.start, span.end))
+        return 0;
+    note_full(r);
+    return 1;
 }
 
 /* Drops tokens that truncation will not keep, so that memory is bounded. */
@@ -149,8 +170,7 @@ static int encode_piece(run *r, size_t from, size_t to)
     return 1;
 }
 
-/* ----------------------------------------------------------------- cut places
- */
+/* -------------------------------------------------------------------- cuts */
 
 /*
  * Whether the text can be cut before text[at], a character, so that encoding
@@ -213,7 +233,6 @@ static int encode_window(run *r, rmr_added_search *search, size_t to)
         if (!push_added(r, id, span))
             return 0;
         drop_early(r, r->limit + KEPT_SLACK);
-        r->full = !r->keeps_end && own_count(r) > r->limit;
     }
     if (looked < search->done)
         looked = search->done;
@@ -325,5 +344,6 @@ rmr_status rmr_tokenizer_encode(const rmr_tokenizer *tokenizer,
     rmr_status status = encode(&r, truncate, err);
     if (status)
         encoding->count = 0;
+    trim_scratch(encoding->scratch);
     return status;
 }

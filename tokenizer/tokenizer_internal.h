@@ -214,7 +214,8 @@ typedef struct rmr_added_search {
     size_t len;
     size_t next;     /* where the search goes on */
     size_t done;     /* the caller's: how far the text is used up */
-    rmr_span spaces; /* white space that was walked over before */
+    rmr_span spaces; /* white space that was walked over before; at
+                      * first one with its start after its end */
 } rmr_added_search;
 
 /*

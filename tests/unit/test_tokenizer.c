@@ -9,7 +9,7 @@
 #include "tests/unit/tiny_model.h"
 #include "tests/unit/unit.h"
 #include "common/base/alloc.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_internal.h"
 
 typedef struct tokenizer_case {
     int config;
@@ -327,6 +327,24 @@ static void test_cut_text_is_not_read_to_its_end(void **state)
     rmr_encoding_free(&encoding);
 }
 
+/* One that cannot be cut is held whole, but not kept. */
+static void test_long_word_leaves_no_memory(void **state)
+{
+    enum { SIZE = 4999998, LEFT = 1 << 22 };
+    rmr_encoding encoding = {0};
+    char *text = repeat("a\xc3\xa9", SIZE);
+    (void)state;
+    seconds_for(0, text, SIZE, 256, &encoding);
+    assert_int_equal(encoding.count, 3);
+    assert_int_equal(encoding.tokens[1].end, SIZE);
+    assert_true(encoding.scratch->normalized.capacity < LEFT);
+    assert_true(encoding.scratch->normalized.origin_capacity < LEFT / 24);
+    seconds_for(0, text, 1000, 256, &encoding);
+    assert_int_equal(encoding.count, 3);
+    rmr_encoding_free(&encoding);
+    free(text);
+}
+
 #ifdef RMR_FAULT_INJECTION
 static void test_nothing_is_allocated_once_warm(void **state)
 {
@@ -407,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_no_room_for_special_tokens),
         cmocka_unit_test(test_long_texts_take_linear_time),
         cmocka_unit_test(test_cut_text_is_not_read_to_its_end),
+        cmocka_unit_test(test_long_word_leaves_no_memory),
 #ifdef RMR_FAULT_INJECTION
         cmocka_unit_test(test_nothing_is_allocated_once_warm),
         cmocka_unit_test(test_encoding_without_memory),
