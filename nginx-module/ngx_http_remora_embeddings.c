@@ -191,6 +191,11 @@ ngx_http_remora_read_body(ngx_http_request_t *r, ngx_str_t *body,
     body->len = (size_t) size;
 
     for (cl = bufs; cl; cl = cl->next) {
+
+        if (ngx_buf_size(cl->buf) == 0) {
+            continue;
+        }
+
         p = ngx_http_remora_read_buf(p, cl->buf);
 
         if (p == NULL) {

@@ -70,19 +70,25 @@ def test_reload_takes_the_new_configuration(nginx):
     assert len(nginx.embed("hello")[0]) == 384
 
 
+def mapped(nginx):
+    """How often the master has the weights mapped."""
+    maps = open(f"/proc/{nginx.process.pid}/maps").read()
+    return maps.count("model.safetensors")
+
+
 def test_reload_shares_the_weights(nginx):
     """The master maps one copy, however often it reloads."""
     nginx.configure().start()
-
-    def mapped():
-        maps = open(f"/proc/{nginx.process.pid}/maps").read()
-        return maps.count("model.safetensors")
-
-    before = mapped()
+    before = mapped(nginx)
     assert before >= 1
     for _ in range(3):
         nginx.reload()
-    assert mapped() == before
+    assert mapped(nginx) == before
+    nginx.configure(http="remora_model minilm models/tiny;")
+    nginx.reload()
+    nginx.configure(http="", server="location / { return 204; }")
+    nginx.reload()
+    assert mapped(nginx) == 0
 
 
 def test_reload_with_a_request_running(nginx):
