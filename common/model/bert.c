@@ -123,10 +123,6 @@ static rmr_status bert_bind(void **out, const rmr_config *config,
                             rmr_error *err)
 {
     *out = NULL;
-    if (!config->type_vocab_size) {
-        return rmr_fail(err, RMR_ERR_RANGE,
-                        "config.json: \"type_vocab_size\" must be at least 1");
-    }
     bert *model = rmr_calloc(1, sizeof *model + config->num_hidden_layers *
                                                     sizeof *model->layers);
     if (!model)

@@ -44,7 +44,7 @@ static rmr_status read_sizes(rmr_config *config, rmr_json_source source,
          &config->intermediate_size},
         {"max_position_embeddings", 1, 1 << 20, RMR_JSON_REQUIRED,
          &config->max_position_embeddings},
-        {"type_vocab_size", 0, 1 << 16, 2, &config->type_vocab_size},
+        {"type_vocab_size", 1, 1 << 16, 2, &config->type_vocab_size},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         int64_t value;

@@ -94,21 +94,53 @@ static rmr_status check_vocabulary(const rmr_model *model, rmr_error *err)
                         "supported only where tokenizer.json lower-cases too",
                         model->path);
     }
-    rmr_encoding encoding = {0};
+    return RMR_OK;
+}
+
+/* An empty text must have a token to pool; "a" also has one of the text's own,
+ * whose type is the type of every text. */
+static rmr_status check_encoding(const rmr_model *model, const char *text,
+                                 rmr_encoding *encoding, rmr_error *err)
+{
+    const rmr_config *config = &model->config;
     rmr_status status =
-        rmr_tokenizer_encode(model->tokenizer, "", 0, config->max_tokens,
-                             RMR_TRUNCATE_END, &encoding, err);
-    size_t empty_tokens = encoding.count;
-    rmr_encoding_free(&encoding);
+        rmr_tokenizer_encode(model->tokenizer, text, strlen(text), 0,
+                             RMR_TRUNCATE_END, encoding, err);
     if (status)
         return status;
-    if (!empty_tokens) {
+    if (!encoding->count) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                         "%s/tokenizer.json adds no special tokens, so an empty "
                         "text would have no vector",
                         model->path);
     }
+    if (!*text && encoding->count > config->max_tokens) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "%s: a limit of %u tokens (\"max_seq_length\" or "
+                        "\"model_max_length\") leaves no room for the %zu "
+                        "special tokens",
+                        model->path, config->max_tokens, encoding->count);
+    }
+    for (size_t i = 0; i < encoding->count; i++) {
+        if (encoding->tokens[i].type_id >= config->type_vocab_size) {
+            return rmr_fail(err, RMR_ERR_FORMAT,
+                            "%s/tokenizer.json gives type id %u where "
+                            "\"type_vocab_size\" is %u",
+                            model->path, encoding->tokens[i].type_id,
+                            config->type_vocab_size);
+        }
+    }
     return RMR_OK;
+}
+
+static rmr_status check_encodings(const rmr_model *model, rmr_error *err)
+{
+    rmr_encoding encoding = {0};
+    rmr_status status = check_encoding(model, "", &encoding, err);
+    if (!status)
+        status = check_encoding(model, "a", &encoding, err);
+    rmr_encoding_free(&encoding);
+    return status;
 }
 
 static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
@@ -122,6 +154,8 @@ static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
         status = open_tokenizer(model, err);
     if (!status)
         status = check_vocabulary(model, err);
+    if (!status)
+        status = check_encodings(model, err);
     if (!status)
         status = rmr_weights_open(&model->weights, model->path, sha256, err);
     if (status)

@@ -59,12 +59,16 @@ void rmr_weights_close(rmr_weights *weights)
     rmr_free(weights);
 }
 
-static int exists(const char *directory, const char *name)
+/* Says in *found whether directory/name is there. Errors: NOMEM. */
+static rmr_status look_for(const char *directory, const char *name, int *found,
+                           rmr_error *err)
 {
     char *path = rmr_path_join(directory, name);
-    int found = path && access(path, F_OK) == 0;
+    *found = path && access(path, F_OK) == 0;
+    if (!path)
+        return rmr_fail_nomem(err, name);
     rmr_free(path);
-    return found;
+    return RMR_OK;
 }
 
 /* Maps directory/name and lists its tensors. */
@@ -148,19 +152,27 @@ static rmr_status open_index(rmr_weights *weights, rmr_error *err)
 
 static rmr_status fail_no_weights(const char *directory, rmr_error *err)
 {
-    if (!exists(directory, "pytorch_model.bin") &&
-        !exists(directory, "pytorch_model.bin.index.json")) {
-        return rmr_fail(err, RMR_ERR_IO,
-                        "%s has no model.safetensors and no "
-                        "model.safetensors.index.json",
-                        directory);
+    static const char *const pickles[] = {"pytorch_model.bin",
+                                          "pytorch_model.bin.index.json"};
+    for (size_t i = 0; i < sizeof pickles / sizeof *pickles; i++) {
+        int found;
+        rmr_status status = look_for(directory, pickles[i], &found, err);
+        if (status)
+            return status;
+        if (found) {
+            return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                            "%s has only pytorch_model.bin, a pickle, which "
+                            "can run code and is refused: convert it with "
+                            "AutoModel.from_pretrained(DIR)"
+                            ".save_pretrained(DIR), which writes "
+                            "model.safetensors",
+                            directory);
+        }
     }
-    return rmr_fail(
-        err, RMR_ERR_UNSUPPORTED,
-        "%s has only pytorch_model.bin, a pickle, which can run code and is "
-        "refused: convert it with AutoModel.from_pretrained(DIR)"
-        ".save_pretrained(DIR), which writes model.safetensors",
-        directory);
+    return rmr_fail(err, RMR_ERR_IO,
+                    "%s has no model.safetensors and no "
+                    "model.safetensors.index.json",
+                    directory);
 }
 
 rmr_status rmr_weights_check_sha256(const rmr_weights *weights,
@@ -186,9 +198,16 @@ rmr_status rmr_weights_check_sha256(const rmr_weights *weights,
 static rmr_status open_files(rmr_weights *weights, rmr_error *err)
 {
     const char *directory = weights->directory;
-    if (exists(directory, "model.safetensors"))
+    int found;
+    rmr_status status = look_for(directory, "model.safetensors", &found, err);
+    if (!status && found)
         return add_shard(weights, "model.safetensors", err);
-    if (!exists(directory, "model.safetensors.index.json"))
+    if (!status)
+        status =
+            look_for(directory, "model.safetensors.index.json", &found, err);
+    if (status)
+        return status;
+    if (!found)
         return fail_no_weights(directory, err);
     weights->sharded = 1;
     return open_index(weights, err);

@@ -155,6 +155,8 @@ static void test_absurd_sizes(void **state)
                            &err, RMR_ERR_FORMAT, "config.json", name,
                            "whole number");
     }
+    expect_failure(read_with(state, "type_vocab_size", "0", &config, &err),
+                   &err, RMR_ERR_RANGE, "config.json", "\"type_vocab_size\"");
     expect_failure(read_with(state, "type_vocab_size", "65537", &config, &err),
                    &err, RMR_ERR_RANGE, "config.json", "\"type_vocab_size\"");
     expect_failure(read_with(state, "vocab_size",
