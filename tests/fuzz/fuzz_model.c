@@ -1,0 +1,139 @@
+/*
+ * fuzz_model.c - any bytes as a model's config.json and the header of its
+ * model.safetensors, over weights that are all one number. A model that opens
+ * must run a text, within memory, to vectors that are finite or said not to
+ * be.
+ *
+ * input: the number of bytes after the header (4, little endian), config.json,
+ * a NUL, the header.
+ */
+#include <limits.h>
+#include <math.h>
+#include <unistd.h>
+#include "tests/fuzz/fuzz.h"
+#include "common/model/model.h"
+
+enum { PREFIX = 4, MAX_DATA = 1 << 20, MAX_TOKENS = 8 };
+
+static const char *const names[] = {"config.json", "model.safetensors",
+                                    "tokenizer.json"};
+enum { NUM_NAMES = sizeof names / sizeof *names };
+
+static char directory[64];
+
+static const char *path_of(size_t which)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", directory, names[which]);
+    return path;
+}
+
+static void remove_directory(void)
+{
+    for (size_t i = 0; i < NUM_NAMES; i++)
+        unlink(path_of(i));
+    rmdir(directory);
+}
+
+/* With the tokenizer of the corpus, which has ids up to 78. */
+static void make_directory(void)
+{
+    char tokenizer[PATH_MAX];
+    snprintf(directory, sizeof directory, "%s/remora-fuzz-XXXXXX", P_tmpdir);
+    CHECK(mkdtemp(directory) != NULL);
+    CHECK(atexit(remove_directory) == 0);
+    CHECK(realpath("tests/fuzz/corpus/tokenizer/bert.json", tokenizer));
+    CHECK(symlink(tokenizer, path_of(2)) == 0);
+}
+
+static void write_weights(const uint8_t *header, size_t len, size_t data)
+{
+    FILE *file = fopen(path_of(1), "wb");
+    CHECK(file != NULL);
+    for (int i = 0; i < 8; i++)
+        fputc((int)((uint64_t)len >> 8 * i & 255), file);
+    CHECK(fwrite(header, 1, len, file) == len);
+    for (size_t i = 0; i < data; i++)
+        fputc(0x3d, file); /* 0.046 as F32, 1.3 as F16 */
+    CHECK(fclose(file) == 0);
+}
+
+static void write_config(const uint8_t *config, size_t len)
+{
+    FILE *file = fopen(path_of(0), "wb");
+    CHECK(file != NULL);
+    CHECK(fwrite(config, 1, len, file) == len);
+    CHECK(fclose(file) == 0);
+}
+
+static int never(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+/* Runs a text, and its first token alone, as one batch. */
+static void run(const rmr_model *model)
+{
+    rmr_encoding encoding = {0};
+    rmr_workspace workspace = {0};
+    rmr_error err = {0};
+    uint32_t ids[MAX_TOKENS + 1], type_ids[MAX_TOKENS + 1];
+    uint32_t limit = model->config.max_tokens;
+    uint32_t hidden = model->config.hidden_size;
+
+    CHECK(!rmr_tokenizer_encode(model->tokenizer, "hello!", 6,
+                                limit < MAX_TOKENS ? limit : MAX_TOKENS,
+                                RMR_TRUNCATE_END, &encoding, &err));
+    CHECK(encoding.count > 0 && encoding.count <= MAX_TOKENS);
+    uint32_t count = (uint32_t)encoding.count;
+    for (uint32_t i = 0; i <= count; i++) {
+        ids[i] = encoding.tokens[i % count].id;
+        type_ids[i] = encoding.tokens[i % count].type_id;
+        CHECK(ids[i] < model->config.vocab_size);
+        CHECK(type_ids[i] < model->config.type_vocab_size);
+    }
+    const uint32_t cu_seqlens[] = {0, count, count + 1};
+    const rmr_batch batch = {ids, type_ids, cu_seqlens, 2, count + 1, count};
+    float *values = malloc(2 * hidden * sizeof *values);
+    CHECK(values != NULL);
+    rmr_vector vectors[] = {{hidden, 1, values, 0},
+                            {hidden, 0, values + hidden, 0}};
+    CHECK(!rmr_model_embed(model, &batch, vectors, &workspace, never, NULL,
+                           &err));
+    for (size_t s = 0; s < 2; s++) {
+        for (uint32_t i = 0; vectors[s].finite && i < hidden; i++)
+            CHECK(isfinite(vectors[s].values[i]));
+    }
+    free(values);
+    rmr_workspace_free(&workspace);
+    rmr_encoding_free(&encoding);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    rmr_model_options options;
+    rmr_model *model = NULL;
+    rmr_error err = {0};
+
+    if (size < PREFIX)
+        return 0;
+    if (!*directory)
+        make_directory();
+    const uint8_t *config = data + PREFIX, *end = data + size;
+    const uint8_t *nul = memchr(config, 0, size - PREFIX);
+    const uint8_t *header = nul ? nul + 1 : end;
+    uint32_t bytes = data[0] | data[1] << 8 | data[2] << 16;
+    write_config(config, (size_t)((nul ? nul : end) - config));
+    write_weights(header, (size_t)(end - header), bytes % MAX_DATA);
+    rmr_model_options_init(&options);
+    rmr_status status = rmr_model_load(&model, directory, &options, &err);
+    if (status) {
+        CHECK(model == NULL);
+        check_error(status, &err);
+        return 0;
+    }
+    run(model);
+    rmr_model_unload(model);
+    return 0;
+}
