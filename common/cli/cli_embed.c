@@ -234,7 +234,10 @@ static int fill(embed_run *run)
                 continue;
             }
             run->ended = got != CLI_READ_AGAIN;
-            run->failed |= got == CLI_READ_FAILED;
+            if (got == CLI_READ_FAILED) {
+                run->failed = 1;
+                run->progress.shown = 0; /* its message stays */
+            }
         }
         if (got == CLI_READ_STOPPED) {
             return CLI_FAILED;

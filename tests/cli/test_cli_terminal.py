@@ -6,7 +6,10 @@ import json
 import os
 import pty
 import re
+import select
 import subprocess
+import tempfile
+import time
 
 SECONDS = 60
 
@@ -15,20 +18,32 @@ def run_with_terminal(arguments, **options):
     """The exit code, standard output and what the terminal behind standard
     error got."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        arguments, stderr=slave, stdout=subprocess.PIPE, **options
-    )
-    os.close(slave)
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen(
+            arguments, stderr=slave, stdout=out, **options
+        )
+        os.close(slave)
+        try:
+            seen = read_terminal(master)
+            code = process.wait(SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(master)
+        out.seek(0)
+        return code, out.read(), seen
+
+
+def read_terminal(master):
+    """All that is written to a terminal until its last user is gone."""
     seen = b""
-    try:
-        while part := os.read(master, 4096):
-            seen += part
-    except OSError:  # the terminal has no user any more
-        pass
-    os.close(master)
-    out = process.stdout.read()
-    process.stdout.close()
-    return process.wait(SECONDS), out, seen.decode()
+    end = time.monotonic() + SECONDS
+    while select.select([master], [], [], max(end - time.monotonic(), 0))[0]:
+        try:
+            seen += os.read(master, 4096)
+        except OSError:
+            return seen.decode()
+    raise AssertionError(f"no end after {SECONDS} seconds: {seen[-200:]}")
 
 
 def test_progress_of_a_file(command, model_dir, tmp_path):
@@ -73,16 +88,22 @@ def test_progress_of_a_pipe_has_no_end(command, model_dir):
 
 
 def test_message_replaces_the_progress_line(command, model_dir, tmp_path):
+    """The last text is bad, and read when others have been computed."""
     path = tmp_path / "texts"
-    line = json.dumps({"t": "a small fish rides on a large one"}) + "\n"
-    path.write_text(line * 600 + "{}\n")
-    code, _, seen = run_with_terminal(
+    line = json.dumps({"t": "a small fish rides on a large one " * 40}) + "\n"
+    path.write_text(line * 160 + "{}\n")
+    code, out, seen = run_with_terminal(
         [command, "embed", model_dir, "--input", path, "--jsonl", "t",
          "--threads", "1"], stdin=subprocess.DEVNULL,
     )
     assert code == 1
-    assert "\r\x1b[Kremora: " in seen
-    assert "texts/s\r\n" not in seen
+    assert len(out.splitlines()) == 160
+    assert re.search(r"texts/s, .* left\x1b\[K", seen)
+    message = seen.split("\r\x1b[Kremora: ", 1)[1]
+    assert message == (
+        f'{path}: line 161: the object has no field "t"\r\n'
+        "remora: 160 of 160 texts were longer than 256 tokens and were cut\r\n"
+    )
 
 
 def test_texts_typed_at_a_terminal(command, tiny):
@@ -93,13 +114,18 @@ def test_texts_typed_at_a_terminal(command, tiny):
         stdout=subprocess.PIPE,
     )
     os.close(slave)
-    os.write(master, b"hello\n")
-    assert json.loads(process.stdout.readline())["tokens"] == 3
-    os.write(master, b"\x04")
-    assert process.wait(SECONDS) == 0
-    seen = os.read(master, 4096).decode()
-    os.close(master)
-    process.stdout.close()
+    try:
+        os.write(master, b"hello\n")
+        assert select.select([process.stdout], [], [], SECONDS)[0]
+        assert json.loads(process.stdout.readline())["tokens"] == 3
+        os.write(master, b"\x04")
+        seen = read_terminal(master)
+        assert process.wait(SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        os.close(master)
     assert "remora: reading texts from the terminal, one a line; " \
         "Ctrl-D ends" in seen
     assert "texts/s" not in seen
