@@ -222,6 +222,55 @@ static void test_cut_text_keeps_tokens(void **state)
     }
 }
 
+/* Wherever the windows end, `text` has the tokens it has alone: `pad` of them
+ * come before, one byte each. */
+static void check_shifted(size_t config, const char *text, size_t pad)
+{
+    char shifted[8192];
+    rmr_encoding alone = {0}, whole = {0};
+    rmr_error err = {0};
+    size_t len = strlen(text);
+    memset(shifted, '!', pad);
+    memcpy(shifted + pad, text, len);
+    expect_ok(rmr_tokenizer_encode(tokenizers[config], text, len, 0,
+                                   RMR_TRUNCATE_END, &alone, &err),
+              &err);
+    expect_ok(rmr_tokenizer_encode(tokenizers[config], shifted, pad + len, 0,
+                                   RMR_TRUNCATE_END, &whole, &err),
+              &err);
+    assert_int_equal(whole.count, alone.count + pad);
+    for (size_t i = 1; i < alone.count; i++) {
+        const rmr_token *token = &whole.tokens[i + pad];
+        int special = i + 1 == alone.count;
+        assert_int_equal(token->id, alone.tokens[i].id);
+        assert_int_equal(token->start,
+                         alone.tokens[i].start + (special ? 0 : pad));
+        assert_int_equal(token->end, alone.tokens[i].end + (special ? 0 : pad));
+    }
+    rmr_encoding_free(&alone);
+    rmr_encoding_free(&whole);
+}
+
+static void test_window_ends_do_not_show(void **state)
+{
+    static const char *const texts[] = {
+        "-x\xef\xbf\xbd x\xef\xbf\xbd foo",
+        "[MASK] [MASK]  hello [MASK]",
+        "-<x>   <x>  foo abc foofoo",
+        "hello\xcc\x81\xe1\xad\x84 \xe5\x8c\x97 world",
+        "-foo\xc3\xa9 \xe5\x8c\x97\xcc\x81",
+    };
+    enum { WINDOW = 2048, AROUND = 40 };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(texts); i++) {
+        for (size_t pad = WINDOW - AROUND; pad < WINDOW + 4; pad++) {
+            check_shifted(0, texts[i], pad);
+            check_shifted(1, texts[i], pad);
+            check_shifted(2, texts[i], pad);
+        }
+    }
+}
+
 static void test_no_room_for_special_tokens(void **state)
 {
     rmr_encoding encoding = {0};
@@ -422,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_cut_text_keeps_tokens),
+        cmocka_unit_test(test_window_ends_do_not_show),
         cmocka_unit_test(test_no_room_for_special_tokens),
         cmocka_unit_test(test_long_texts_take_linear_time),
         cmocka_unit_test(test_cut_text_is_not_read_to_its_end),
