@@ -580,6 +580,44 @@ static void test_values_that_are_not_finite(void **state)
     }
 }
 
+/* What is kept is what was given out and not handed back. */
+static void test_memory_that_is_kept(void **state)
+{
+    static const char header[] = "{\"f\":{\"dtype\":\"F32\",\"shape\":[3000],"
+                                 "\"data_offsets\":[0,12000]},"
+                                 "\"h\":{\"dtype\":\"F16\",\"shape\":[3000],"
+                                 "\"data_offsets\":[12000,18000]}}   ";
+    enum { COUNT = 3000 };
+    static char data[18000];
+    rmr_error err = {0};
+    rmr_weights *weights;
+    const float *f, *h, *again;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)(i % 50);
+    assert_int_equal(strlen(header) % 4, 0);
+    write_weights(*state, MODEL, header, data, sizeof data);
+    expect_ok(rmr_weights_open(&weights, *state, NULL, &err), &err);
+    assert_int_equal(rmr_weights_bytes(weights), 0);
+    expect_ok(rmr_weights_f32(weights, "f", 0, COUNT, &f, &err), &err);
+    expect_ok(rmr_weights_f32(weights, "h", 0, COUNT, &h, &err), &err);
+    assert_int_equal(rmr_weights_bytes(weights), 2 * 4 * COUNT);
+    float *made = rmr_weights_alloc(weights, 100);
+    assert_non_null(made);
+    memset(made, 1, 400);
+    assert_int_equal(rmr_weights_bytes(weights), 2 * 4 * COUNT + 400);
+    rmr_weights_forget(weights, h, COUNT);
+    assert_int_equal(rmr_weights_bytes(weights), 4 * COUNT + 400);
+    /* Mapped values can be forgotten and are there when read again. */
+    rmr_weights_forget(weights, f, COUNT);
+    assert_int_equal(rmr_weights_bytes(weights), 400);
+    assert_memory_equal(f, data, 4 * COUNT);
+    expect_ok(rmr_weights_f32(weights, "f", 0, COUNT, &again, &err), &err);
+    assert_ptr_equal(again, f);
+    assert_null(rmr_weights_alloc(weights, SIZE_MAX / 2));
+    assert_int_equal(rmr_weights_bytes(weights), 4 * COUNT + 400);
+    rmr_weights_close(weights);
+}
+
 /* ------------------------------------------------------------------ shards */
 
 static void write_shard(const char *directory, const char *file,
@@ -766,6 +804,7 @@ int main(void)
         in_directory(test_every_bfloat16),
         in_directory(test_data_that_is_not_aligned),
         in_directory(test_values_that_are_not_finite),
+        in_directory(test_memory_that_is_kept),
         in_directory(test_shards),
         in_directory(test_index_that_is_wrong),
         in_directory(test_index_with_a_nul_in_a_name),
