@@ -22,13 +22,13 @@ typedef struct reader {
 
 /* One kind of file: how it is loaded, what its outermost value must be, and
  * what is done with that; errors use source.name. */
-typedef struct kind {
+typedef struct file_kind {
     rmr_status (*load)(json_t **out, const char *path, rmr_error *err);
     json_type type;
     rmr_status (*read)(reader *r, rmr_json_source source);
-} kind;
+} file_kind;
 
-static rmr_status read_value(reader *r, const kind *kind, const char *path)
+static rmr_status read_value(reader *r, const file_kind *kind, const char *path)
 {
     json_t *root;
     rmr_status status = kind->load(&root, path, r->err);
@@ -45,7 +45,7 @@ static rmr_status read_value(reader *r, const kind *kind, const char *path)
 }
 
 /* Reads directory/name. A missing file is `missing`. */
-static rmr_status read_file(reader *r, const char *name, const kind *kind,
+static rmr_status read_file(reader *r, const char *name, const file_kind *kind,
                             rmr_status missing)
 {
     char *path = rmr_path_join(r->directory, name);
@@ -167,14 +167,14 @@ static rmr_status read_normalize(reader *r, rmr_json_source source)
     return status;
 }
 
-static const kind pooling_file = {rmr_json_load_file, JSON_OBJECT,
-                                  read_pooling};
-static const kind normalize_file = {rmr_json_load_file, JSON_OBJECT,
-                                    read_normalize};
+static const file_kind pooling_file = {rmr_json_load_file, JSON_OBJECT,
+                                       read_pooling};
+static const file_kind normalize_file = {rmr_json_load_file, JSON_OBJECT,
+                                         read_normalize};
 
 /* Reads the config.json of a module that lives in `path`. */
 static rmr_status read_module_file(reader *r, const char *path,
-                                   const kind *kind, rmr_status missing)
+                                   const file_kind *kind, rmr_status missing)
 {
     char *name = rmr_path_join(path, "config.json");
     if (!name)
@@ -331,10 +331,10 @@ static rmr_status read_prompts(reader *r, rmr_json_source source)
                     source.name);
 }
 
-static const kind sentence_bert_file = {rmr_json_load_file, JSON_OBJECT,
-                                        read_sentence_bert};
-static const kind prompts_file = {rmr_json_load_file, JSON_OBJECT,
-                                  read_prompts};
+static const file_kind sentence_bert_file = {rmr_json_load_file, JSON_OBJECT,
+                                             read_sentence_bert};
+static const file_kind prompts_file = {rmr_json_load_file, JSON_OBJECT,
+                                       read_prompts};
 
 /* Without modules.json a directory is a plain encoder, and the other files of
  * sentence-transformers mean nothing. */
@@ -350,10 +350,10 @@ static rmr_status read_modules_and_options(reader *r, rmr_json_source source)
     return status;
 }
 
-static const kind tokenizer_file = {rmr_json_load_file_reals, JSON_OBJECT,
-                                    read_tokenizer_config};
-static const kind modules_file = {rmr_json_load_file, JSON_ARRAY,
-                                  read_modules_and_options};
+static const file_kind tokenizer_file = {rmr_json_load_file_reals, JSON_OBJECT,
+                                         read_tokenizer_config};
+static const file_kind modules_file = {rmr_json_load_file, JSON_ARRAY,
+                                       read_modules_and_options};
 
 rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
                                    rmr_error *err)
