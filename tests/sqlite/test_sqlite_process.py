@@ -109,7 +109,8 @@ print(json.dumps([one - empty, resident() - one, same]))
 
 
 def test_closing_every_connection_gives_the_weights_back(python):
-    """A compute thread may let go of a model shortly after the connection."""
+    """A compute thread may let go of a model shortly after the connection,
+    and the C library keeps a part of what is freed for later."""
     held, left = python("""
 empty = resident()
 for _ in range(5):
@@ -118,11 +119,12 @@ for _ in range(5):
     held = resident() - empty
     db.close()
 end = time.time() + 10
-while resident() - empty > 60_000 and time.time() < end:
+while resident() - empty > held * 0.6 and time.time() < end:
     time.sleep(0.01)
 print(json.dumps([held, resident() - empty]))
 """)
-    assert left < held - 70_000
+    assert 40_000 < held < 200_000
+    assert left <= held * 0.6
 
 
 def test_threads_and_connections_give_the_same_bits(python):
@@ -275,7 +277,7 @@ def test_interrupt_ends_a_wait(newest, insert):
             if timer:
                 timer.join()
 
-    threads = [threading.Thread(target=load) for _ in range(40)]
+    threads = [threading.Thread(target=load) for _ in range(16)]
     for thread in threads:
         thread.start()
     time.sleep(1)
