@@ -330,7 +330,7 @@ for _ in range(4):
     count()
 print(json.dumps(resident() - before))
 """)
-    assert grown < 3_000
+    assert grown < 700
 
 
 def test_removed_directory_does_not_hurt_an_open_model(
