@@ -386,21 +386,18 @@ static int write_reply(exchange *x, const rmr_job *job)
     return done;
 }
 
-/* A failure that the request is not to blame for may name the server's files:
- * its sentence is for the host's log, through rmr_job_result. */
+/* The sentence about a model that fails names its directory: that is for the
+ * host's log, through rmr_job_result, and not for a client. */
 static void write_error(exchange *x, const rmr_error *error)
 {
     int http_status = x->error_status;
     const char *param = x->error_param, *message = error->message;
     if (!http_status) {
         rmr_status status = error->status;
-        int ours = status == RMR_ERR_FORMAT || status == RMR_ERR_UNSUPPORTED;
-        http_status = ours ? 500 : rmr_http_status(status);
+        http_status = rmr_http_status(status);
         param = status == RMR_ERR_TOO_LONG ? "input" : NULL;
-        if (http_status == 500)
-            message = status == RMR_ERR_RANGE
-                          ? "the model gave a vector that is not finite"
-                          : "the server could not compute the embeddings";
+        if (status == RMR_ERR_RANGE)
+            message = "the model gave a vector that is not finite";
     }
     x->reply.status = http_status;
     x->reply.tokens = x->reply.truncated = 0;

@@ -271,12 +271,16 @@ static void check_signals(const char *thread)
 static void threads_leave_signals_to_the_host(void **state)
 {
     (void)state;
-    sigset_t before, after;
-    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    sigset_t usr2, before, after;
+    sigemptyset(&usr2);
+    sigaddset(&usr2, SIGUSR2);
+    pthread_sigmask(SIG_UNBLOCK, &usr2, NULL);
+    pthread_sigmask(SIG_BLOCK, NULL, &before);
+    assert_false(sigismember(&before, SIGUSR2));
     rmr_engine *engine = start_engine(3);
     gate_close(engine, model, 3); /* all have begun */
     gate_open();
-    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    pthread_sigmask(SIG_BLOCK, NULL, &after);
     for (int signal = 1; signal < SIGRTMIN; signal++)
         assert_int_equal(sigismember(&before, signal),
                          sigismember(&after, signal));
@@ -886,6 +890,37 @@ static void a_vector_that_is_not_finite_is_an_error(void **state)
     tiny_model_free(broken);
 }
 
+/* One text of a batch fails before it is computed, the next one after. */
+static void each_text_s_failure_is_its_own(void **state)
+{
+    (void)state;
+    static const rmr_status expected[] = {RMR_OK, RMR_ERR_TOO_LONG,
+                                          RMR_ERR_RANGE, RMR_OK, RMR_OK};
+    char longer[400];
+    memset(longer, '!', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    const char *const texts[] = {"fish", longer, "card twice", "fish", "fish"};
+    tiny_model *broken = tiny_model_new(
+        &(tiny_options){.poison = "encoder.layer.1.output.LayerNorm.weight",
+                        .poison_value = 3e38f,
+                        .no_normalize = 1});
+    rmr_model *opened = open_directory(broken->directory);
+    rmr_embed_options strict;
+    rmr_embed_options_init(&strict);
+    strict.truncate = RMR_TRUNCATE_NONE;
+    rmr_engine *engine = start_engine(1);
+    rmr_job *jobs[5];
+    gate_close(engine, model, 1);
+    for (int i = 0; i < 5; i++)
+        jobs[i] = start_job(engine, opened, texts[i], 1, &strict, NULL, NULL);
+    gate_open();
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(finish_job(jobs[i], NULL), expected[i]);
+    rmr_engine_stop(engine);
+    rmr_model_release(opened);
+    tiny_model_free(broken);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -913,6 +948,7 @@ int main(void)
         cmocka_unit_test(models_take_turns),
         cmocka_unit_test(a_text_that_is_too_long_fails_its_job_alone),
         cmocka_unit_test(a_vector_that_is_not_finite_is_an_error),
+        cmocka_unit_test(each_text_s_failure_is_its_own),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);
 }
