@@ -29,8 +29,14 @@ class Http2:
     """One connection. Windows are opened so wide that only the server's own
     limit matters, and what is sent stays under that."""
 
-    def __init__(self, port, timeout=60):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, receive=None, timeout=60):
+        """receive: the size of the socket's buffer for what arrives."""
+        self.socket = socket.socket()
+        if receive:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                                   receive)
+        self.socket.settimeout(timeout)
+        self.socket.connect(("127.0.0.1", port))
         self.file = self.socket.makefile("rb")
         self.streams = {}
         self.next = 1
