@@ -101,6 +101,11 @@ size_t rmr_format_f32(float value, char buf[RMR_F32_CHARS])
     char *p = buf, text[MAX_DIGITS] = {0};
     uint32_t digits;
     int point;
+    if (!isfinite(value)) {
+        p = put(p, "null", 4);
+        *p = '\0';
+        return (size_t)(p - buf);
+    }
     if (signbit(value))
         *p++ = '-';
     if (value == 0) {

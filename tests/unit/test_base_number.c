@@ -6,6 +6,7 @@
 #include <float.h>
 #include <locale.h>
 #include <math.h>
+#include <unistd.h>
 #include <jansson.h>
 
 #include "tests/unit/tiny_model.h"
@@ -143,6 +144,20 @@ static void test_format_of_known_values(void **state)
                          strlen(cases[i].text));
         assert_string_equal(buf, cases[i].text);
     }
+}
+
+/* Nobody may ask for these; who does gets JSON, and gets it soon. */
+static void test_format_of_what_is_not_finite(void **state)
+{
+    (void)state;
+    const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
+    alarm(10);
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        char buf[RMR_F32_CHARS];
+        assert_int_equal(rmr_format_f32(bad[i], buf), 4);
+        assert_string_equal(buf, "null");
+    }
+    alarm(0);
 }
 
 static void test_format_of_every_exponent(void **state)
@@ -307,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format_of_known_values),
+        cmocka_unit_test(test_format_of_what_is_not_finite),
         cmocka_unit_test(test_format_of_every_exponent),
         cmocka_unit_test(test_format_around_powers_of_ten),
         cmocka_unit_test(test_format_of_whole_numbers_and_fractions),
