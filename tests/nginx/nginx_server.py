@@ -145,11 +145,11 @@ class Nginx:
 
     # -------------------------------------------------------------- process
 
-    def start(self):
+    def start(self, **popen):
         self.output = open(self.prefix / "stderr", "wb")
         self.process = subprocess.Popen(
             self.command("-g", "daemon off;"), stdin=subprocess.DEVNULL,
-            stdout=self.output, stderr=self.output,
+            stdout=self.output, stderr=self.output, **popen,
         )
         wait_for(self.listening, what="nginx listening")
         wait_for(lambda: len(self.workers()) == self.nworkers,

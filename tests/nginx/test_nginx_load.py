@@ -3,6 +3,7 @@ that left, and its memory stays what it was."""
 
 import json
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -68,6 +69,28 @@ def test_bulk_request_does_not_hold_up_others(nginx):
         started = time.monotonic()
         assert nginx.post(SHORT).status == 200
         assert time.monotonic() - started < 10
+
+
+def test_no_threads_to_be_had(nginx):
+    """Stacks of a size that no machine has: the rest of nginx works on."""
+    stack = 1 << 46
+    _, most = resource.getrlimit(resource.RLIMIT_STACK)
+    if most != resource.RLIM_INFINITY and most < stack:
+        pytest.skip("the limit of the stack cannot be raised")
+    nginx.configure(server="""
+        location = /v1/embeddings { remora_embeddings minilm; }
+        location = /health { remora_health; }
+        location = /plain { return 200 "plain"; }
+    """).start(preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_STACK, (stack, most)))
+    for _ in range(2):
+        reply = nginx.post(SHORT)
+        assert reply.status == 503
+        assert "threads" in reply.json()["error"]["message"]
+        assert nginx.get("/health").status == 503
+    assert nginx.get("/plain").body == b"plain"
+    assert "[error]" in nginx.log()
+    assert "remora: cannot start" in nginx.log()
 
 
 def test_event_loop_is_free(nginx):
