@@ -222,11 +222,11 @@ RMR_API void rmr_engine_stop(rmr_engine *engine);
 typedef struct rmr_engine_info {
     size_t size;
     uint32_t threads;
-    uint32_t jobs;       /* waiting or running now */
-    uint64_t batches;    /* forward passes since the start */
-    uint64_t texts;      /* texts computed since the start */
-    uint64_t tokens;     /* tokens computed since the start */
-    uint64_t truncated;  /* texts cut since the start */
+    uint32_t jobs;      /* waiting or running now */
+    uint64_t batches;   /* forward passes since the start */
+    uint64_t texts;     /* texts computed since the start */
+    uint64_t tokens;    /* tokens computed since the start */
+    uint64_t truncated; /* texts cut since the start */
 } rmr_engine_info;
 
 /* Set info->size before the call; fields beyond it are left alone. */
@@ -269,7 +269,8 @@ typedef struct rmr_text_result {
  * Hands count >= 1 texts to the engine. Texts are copied; the model is
  * retained; done may be NULL. On success the caller owns one reference of
  * *out, also when done has already run. Errors here: BUSY, RANGE, TOO_LONG
- * (more text than the queue holds), NOMEM; whatever happens later is the job's own status.
+ * (more text than the queue holds), NOMEM; whatever happens later is the job's
+ * own status.
  */
 RMR_API rmr_status rmr_embed_start(rmr_engine *engine, rmr_model *model,
                                    const rmr_text *texts, size_t count,
@@ -292,8 +293,7 @@ RMR_API rmr_status rmr_job_result(const rmr_job *job, rmr_error *err);
 RMR_API const float *rmr_job_embeddings(const rmr_job *job, size_t *count,
                                         size_t *dim);
 /* One entry per text of a job that ended RMR_OK; NULL otherwise. */
-RMR_API const rmr_text_result *rmr_job_texts(const rmr_job *job,
-                                             size_t *count);
+RMR_API const rmr_text_result *rmr_job_texts(const rmr_job *job, size_t *count);
 
 /*
  * Start, wait and copy in one call. embeddings: [count, dim] floats, where dim

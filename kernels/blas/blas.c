@@ -1,16 +1,33 @@
 /*
  * blas.c - matrix products by OpenBLAS, for CPUs that no packed tier is made
- * for. Called from our own threads, one product per thread: it must never start
- * threads of its own, which is why the serial flavour is linked. OpenBLAS picks
- * the order of its sums by the number of rows too, so this tier alone cannot
- * promise that a text's last bits do not depend on its batch.
+ * for. It must never start threads of its own, which is why the serial flavour
+ * is linked; that one, as Debian builds it, gives wrong results when two
+ * threads call it at once, so they take turns. OpenBLAS picks the order of its
+ * sums by the number of rows too, so this tier alone cannot promise that a
+ * text's last bits do not depend on its batch.
  */
 #include <cblas.h>
+#include <pthread.h>
 
 #include "kernels/kern.h"
 
 #define RMR_NAME(name) blas_##name
 #include "kernels/template/softmax_tmpl.h"
+
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
+/* c [m, n] = a b + beta c, with b [k, n], or [n, k] when transposed. */
+static void multiply(int b_transposed, size_t m, size_t n, size_t k,
+                     const float *a, size_t a_stride, const float *b,
+                     size_t b_stride, float beta, float *c, size_t c_stride)
+{
+    pthread_mutex_lock(&turn);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans,
+                b_transposed ? CblasTrans : CblasNoTrans, (blasint)m,
+                (blasint)n, (blasint)k, 1, a, (blasint)a_stride, b,
+                (blasint)b_stride, beta, c, (blasint)c_stride);
+    pthread_mutex_unlock(&turn);
+}
 
 static void blas_linear(size_t tokens, size_t in, size_t out, const float *x,
                         const float *packed, const float *bias, float *y)
@@ -21,24 +38,20 @@ static void blas_linear(size_t tokens, size_t in, size_t out, const float *x,
     }
     if (!tokens || !out)
         return;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)tokens,
-                (blasint)out, (blasint)in, 1, x, (blasint)in, packed,
-                (blasint)in, 1, y, (blasint)out);
+    multiply(1, tokens, out, in, x, in, packed, in, 1, y, out);
 }
 
 /* Some query rows of one head: scores = q k^T, softmax, context = scores v. */
-static void attend(blasint rows, blasint length, blasint head_size,
-                   blasint stride, float scale, const float *q, const float *k,
-                   const float *v, float *context, float *scores)
+static void attend(size_t rows, size_t length, size_t head_size, size_t stride,
+                   float scale, const float *q, const float *k, const float *v,
+                   float *context, float *scores)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, length,
-                head_size, 1, q, stride, k, stride, 0, scores, length);
-    for (blasint i = 0; i < rows; i++) {
-        blas_softmax((size_t)length, scale,
-                     scores + (size_t)i * (size_t)length);
-    }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, head_size,
-                length, 1, scores, length, v, stride, 0, context, stride);
+    multiply(1, rows, length, head_size, q, stride, k, stride, 0, scores,
+             length);
+    for (size_t i = 0; i < rows; i++)
+        blas_softmax(length, scale, scores + i * length);
+    multiply(0, rows, head_size, length, scores, length, v, stride, 0, context,
+             stride);
 }
 
 static void attend_head(size_t length, size_t head_size, size_t stride,
@@ -48,8 +61,7 @@ static void attend_head(size_t length, size_t head_size, size_t stride,
     for (size_t row = 0; row < length; row += RMR_ATTENTION_ROWS) {
         size_t left = length - row;
         size_t rows = left < RMR_ATTENTION_ROWS ? left : RMR_ATTENTION_ROWS;
-        attend((blasint)rows, (blasint)length, (blasint)head_size,
-               (blasint)stride, scale, q + row * stride, k, v,
+        attend(rows, length, head_size, stride, scale, q + row * stride, k, v,
                context + row * stride, scores);
     }
 }
