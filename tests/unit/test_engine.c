@@ -340,8 +340,9 @@ static void one_job_keeps_every_thread_busy(void **state)
     rmr_job_wait(job, UINT64_MAX);
     for (int i = 0; i < THREADS; i++)
         all += seconds[i] = cpu_seconds(engine->workers[i].thread);
+    /* Each has done a good part of a batch at least. */
     for (int i = 0; i < THREADS; i++)
-        assert_true(seconds[i] > all / THREADS / 4);
+        assert_true(seconds[i] > all / (double)engine_info(engine).batches / 2);
     assert_int_equal(finish_job(job, NULL), RMR_OK);
     rmr_engine_stop(engine);
     rmr_model_release(opened);
