@@ -90,6 +90,9 @@ typedef enum rmr_pooling {
 RMR_API rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype,
                                    rmr_error *err);
 
+/* "f32". */
+RMR_API const char *rmr_dtype_name(rmr_dtype dtype);
+
 /* "cls", "mean", "max". */
 RMR_API const char *rmr_pooling_name(rmr_pooling pooling);
 
@@ -369,11 +372,11 @@ RMR_API int rmr_http_status(rmr_status status);
 
 /* Writes a decimal that reads back as the same float32, as short as one can be
  * (a tie between two neighbours aside), valid as JSON, in any locale; returns
- * its length. value must be finite. */
+ * its length. A value that is not finite becomes "null". */
 RMR_API size_t rmr_format_f32(float value, char buf[RMR_F32_CHARS]);
 
 /* Cosine similarity of two vectors of n components, accumulated in double; 0
- * when either has no length. */
+ * when either has no length, NaN when either holds one. */
 RMR_API double rmr_cosine(const float *a, const float *b, size_t n);
 
 /* CPUs this process may use, by affinity and cgroup quota; at least 1. */

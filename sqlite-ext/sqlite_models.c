@@ -195,15 +195,6 @@ static int models_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
     return SQLITE_OK;
 }
 
-static const char *dtype_name(rmr_dtype dtype)
-{
-    switch (dtype) {
-    case RMR_DTYPE_F32:
-        return "f32";
-    }
-    return NULL;
-}
-
 /* A string column; NULL is NULL. */
 static void result_string(sqlite3_context *ctx, const char *string)
 {
@@ -225,7 +216,7 @@ static int models_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
         result_string(ctx, model->path);
         break;
     case COLUMN_DTYPE:
-        result_string(ctx, dtype_name(model->info.dtype));
+        result_string(ctx, rmr_dtype_name(model->info.dtype));
         break;
     case COLUMN_SHA256:
         result_string(ctx, model->sha256);

@@ -51,9 +51,6 @@ void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_note_truncated(uint64_t truncated, uint64_t texts,
                         uint32_t max_tokens);
 
-/* "f32". */
-const char *cli_dtype_name(rmr_dtype dtype);
-
 /* Writes value with a comma between thousands; returns buf. */
 #define CLI_GROUPED_CHARS 32
 const char *cli_grouped(uint64_t value, char buf[CLI_GROUPED_CHARS]);

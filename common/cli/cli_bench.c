@@ -231,7 +231,7 @@ static int print_head(bench_run *run)
     cli_output_string(out, "model    ");
     cli_output_string(out, run->info.path);
     cli_output_string(out, "\ndtype    ");
-    cli_output_string(out, cli_dtype_name(run->info.dtype));
+    cli_output_string(out, rmr_dtype_name(run->info.dtype));
     cli_output_string(out, "\nthreads  ");
     cli_output_number(out, run->threads);
     cli_output_string(out, "\ncpu      ");

@@ -64,7 +64,7 @@ static void write_table(cli_output *out, const rmr_model_info *info)
 
     row_string(out, "path", info->path);
     row_string(out, "architecture", info->architecture);
-    row_string(out, "dtype", cli_dtype_name(info->dtype));
+    row_string(out, "dtype", rmr_dtype_name(info->dtype));
     row_number(out, "dimensions", info->dim);
     row_number(out, "max tokens", info->max_tokens);
     row_string(out, "pooling", pooling_words(info, buf, sizeof(buf)));
@@ -105,7 +105,7 @@ static void write_json(cli_output *out, const rmr_model_info *info)
     cli_output_string(out, "{\"path\":");
     cli_output_json_string(out, info->path);
     json_string(out, "architecture", info->architecture);
-    json_string(out, "dtype", cli_dtype_name(info->dtype));
+    json_string(out, "dtype", rmr_dtype_name(info->dtype));
     json_number(out, "dim", info->dim);
     json_number(out, "max_tokens", info->max_tokens);
     json_string(out, "pooling", rmr_pooling_name(info->pooling));

@@ -73,11 +73,6 @@ void cli_note_truncated(uint64_t truncated, uint64_t texts, uint32_t max_tokens)
     }
 }
 
-const char *cli_dtype_name(rmr_dtype dtype)
-{
-    return dtype == RMR_DTYPE_F32 ? "f32" : "unknown";
-}
-
 const char *cli_grouped(uint64_t value, char buf[CLI_GROUPED_CHARS])
 {
     char *at = buf + CLI_GROUPED_CHARS - 1;

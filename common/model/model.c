@@ -22,6 +22,11 @@ rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype, rmr_error *err)
     return RMR_OK;
 }
 
+const char *rmr_dtype_name(rmr_dtype dtype)
+{
+    return dtype == RMR_DTYPE_F32 ? "f32" : "unknown";
+}
+
 const char *rmr_pooling_name(rmr_pooling pooling)
 {
     switch (pooling) {

@@ -8,64 +8,53 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "common/base/file.h"
 #include "common/base/sha256.h"
 #include "common/model/model.h"
-
-/* The files that make a model what it is; absent ones count as absent. Shards
- * are told apart by their index, which is rewritten with them. */
-static const char *const identity_files[] = {
-    "config.json",           "model.safetensors",
-    "tokenizer.json",        "model.safetensors.index.json",
-    "modules.json",          "sentence_bert_config.json",
-    "tokenizer_config.json", "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-};
-
-enum { NUM_FILES = sizeof identity_files / sizeof *identity_files };
-
-typedef struct identity {
-    rmr_file_id files[NUM_FILES];
-    rmr_dtype dtype;
-} identity;
+#include "common/runtime/identity.h"
 
 typedef struct entry {
-    identity id;
+    rmr_identity id;
+    rmr_dtype dtype;
     rmr_model *model;
     struct entry *next;
 } entry;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static entry *entries;
+static pthread_once_t guarded = PTHREAD_ONCE_INIT;
 
-static rmr_status identify(identity *id, const char *path, rmr_dtype dtype,
-                           rmr_error *err)
+/* A child of fork has the models; it must not inherit the lock as taken. */
+static void take_lock(void)
 {
-    memset(id, 0, sizeof *id);
-    id->dtype = dtype;
-    for (size_t i = 0; i < NUM_FILES; i++) {
-        char *file = rmr_path_join(path, identity_files[i]);
-        if (!file)
-            return rmr_fail_nomem(err, path);
-        rmr_file_identify(file, &id->files[i]);
-        rmr_free(file);
-    }
-    return RMR_OK;
+    pthread_mutex_lock(&lock);
 }
 
-static entry *find(const identity *id)
+static void give_lock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+static void guard_forks(void)
+{
+    pthread_atfork(take_lock, give_lock, give_lock);
+}
+
+static entry *find(const rmr_identity *id, rmr_dtype dtype)
 {
     for (entry *e = entries; e; e = e->next) {
-        if (memcmp(&e->id, id, sizeof *id) == 0)
+        if (e->dtype == dtype && e->id.num_files == id->num_files &&
+            e->id.digest[0] == id->digest[0] &&
+            e->id.digest[1] == id->digest[1])
             return e;
     }
     return NULL;
 }
 
-static rmr_status open_entry(entry **out, const identity *id, const char *path,
-                             const rmr_model_options *options, rmr_error *err)
+static rmr_status open_entry(entry **out, const rmr_identity *id,
+                             const char *path, const rmr_model_options *options,
+                             rmr_error *err)
 {
-    *out = find(id);
+    *out = find(id, options->dtype);
     if (*out && options->sha256)
         return rmr_weights_check_sha256((*out)->model->weights, options->sha256,
                                         err);
@@ -80,6 +69,7 @@ static rmr_status open_entry(entry **out, const identity *id, const char *path,
         return status;
     }
     added->id = *id;
+    added->dtype = options->dtype;
     added->next = entries;
     entries = added;
     *out = added;
@@ -111,13 +101,14 @@ rmr_status rmr_model_open(rmr_model **out, const char *path,
 {
     *out = NULL;
     rmr_model_options full;
-    identity id;
+    rmr_identity id;
     entry *found = NULL;
     rmr_status status = read_options(&full, options, err);
     if (!status)
-        status = identify(&id, path, full.dtype, err);
+        status = rmr_identify(&id, path, err);
     if (status)
         return status;
+    pthread_once(&guarded, guard_forks);
     pthread_mutex_lock(&lock);
     status = open_entry(&found, &id, path, &full, err);
     if (!status)

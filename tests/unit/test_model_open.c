@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/tiny_model.h"
@@ -473,9 +472,18 @@ static void test_replaced_files_are_another_model(void **state)
         rmr_model_release(model);
         model = again;
     }
-    tiny_write_text(tiny->directory, "tokenizer_config.json", "{}");
+    static const char *const added[] = {"tokenizer_config.json",
+                                        "2_Normalize/config.json"};
+    for (size_t i = 0; i < LENGTH(added); i++) {
+        tiny_write_text(tiny->directory, added[i], "{}");
+        expect_ok(rmr_model_open(&again, tiny->directory, NULL, &err), &err);
+        assert_ptr_not_equal(model, again);
+        rmr_model_release(model);
+        model = again;
+    }
+    tiny_write_text(tiny->directory, "README.md", "no part of the model");
     expect_ok(rmr_model_open(&again, tiny->directory, NULL, &err), &err);
-    assert_ptr_not_equal(model, again);
+    assert_ptr_equal(model, again);
     rmr_model_release(again);
     rmr_model_release(model);
     tiny_model *other = tiny_model_new(&(tiny_options){0});
