@@ -22,7 +22,8 @@ import threading
 import time
 from pathlib import Path
 
-from nginx_server import Nginx, raw_post
+sys.dont_write_bytecode = True
+from nginx_server import Nginx, raw_post  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_KB = 200 * 1000

@@ -92,3 +92,32 @@ def test_overloaded(nginx):
     assert reply.status == 503
     assert states(reply) == {"first": "ok", "second": "error"}
     assert "queue" in reply.json()["models"][1]["message"]
+
+
+def test_subrequests(nginx):
+    """Server side includes ask for health three times in one page."""
+    page = nginx.prefix / "html"
+    page.mkdir()
+    (page / "page.html").write_text(
+        'a<!--# include virtual="/health" -->b'
+        '<!--# include virtual="/other" -->c'
+        '<!--# include virtual="/health" -->d'
+    )
+    nginx.configure(http="""
+        remora_model tiny models/tiny;
+        remora_model other models/other;
+    """, server="""
+        root html;
+        location = /health { remora_health tiny; }
+        location = /other { remora_health other; }
+        location = /page.html { ssi on; }
+    """).start()
+    well = '{"status":"ok","models":[{"name":"%s","status":"ok"}]}'
+    connection = nginx.connection()
+    for _ in range(3):
+        reply = nginx.get("/page.html", connection=connection)
+        assert reply.status == 200
+        assert reply.body.decode() == (
+            f"a{well % 'tiny'}b{well % 'other'}c{well % 'tiny'}d"
+        )
+    connection.close()

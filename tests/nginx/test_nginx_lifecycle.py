@@ -1,6 +1,7 @@
 """The life of the processes: reload, shutdown, respawn, upgrade, single process
 mode. A request that was accepted must be answered through all of them."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -162,6 +163,21 @@ def test_quit_answers_what_runs(nginx):
     assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["data"]) == 24
     nginx.stop()
     assert not alive(worker)
+
+
+def test_shutdown_timeout(nginx):
+    """worker_shutdown_timeout ends what would take minutes."""
+    nginx.configure(main="worker_shutdown_timeout 500ms;").start()
+    [worker] = nginx.workers()
+    body = {"model": "minilm", "input": ["word " * 250] * 2048}
+    with nginx.raw(raw_post(json.dumps(body).encode())) as client:
+        time.sleep(0.2)
+        started = time.monotonic()
+        nginx.send(signal.SIGQUIT)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(65536) == b""
+        wait_for(lambda: not alive(worker), what="the worker's end")
+    assert 0.4 < time.monotonic() - started < 20
 
 
 def test_killed_worker_is_replaced(nginx):
