@@ -922,6 +922,46 @@ static void each_text_s_failure_is_its_own(void **state)
     tiny_model_free(broken);
 }
 
+/* Many threads find failures in one list at once; one of them is told. */
+static void a_list_fails_once_on_many_threads(void **state)
+{
+    (void)state;
+    enum { TEXTS = 1500, EVERY = 400, TRIES = 20 };
+    char longer[400];
+    memset(longer, '!', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    rmr_text *texts = calloc(TEXTS, sizeof *texts);
+    for (size_t i = 0; i < TEXTS; i++)
+        texts[i] = text_of(i % EVERY == EVERY - 1 ? longer : "the card");
+    rmr_embed_options strict;
+    rmr_embed_options_init(&strict);
+    strict.truncate = RMR_TRUNCATE_NONE;
+    tiny_model *deep = tiny_model_new(&(tiny_options){.num_hidden_layers = 40});
+    rmr_model *opened = open_directory(deep->directory);
+    rmr_engine *engine = start_engine(4);
+    for (int i = 0; i < TRIES; i++) {
+        rmr_error err;
+        rmr_job *list;
+        seen s = {0};
+        size_t index = 0;
+        assert_int_equal(rmr_embed_start(engine, opened, texts, TEXTS, &strict,
+                                         seen_done, &s, &list, NULL),
+                         RMR_OK);
+        rmr_job *good =
+            start_job(engine, opened, "fish", 20, &strict, NULL, NULL);
+        assert_int_equal(finish_job(list, &err), RMR_ERR_TOO_LONG);
+        assert_int_equal(sscanf(err.message, "input %zu is longer", &index), 1);
+        assert_int_equal(index % EVERY, EVERY - 1);
+        assert_int_equal(finish_job(good, NULL), RMR_OK);
+        seen_wait(&s);
+        assert_int_equal(s.calls, 1);
+    }
+    rmr_engine_stop(engine);
+    rmr_model_release(opened);
+    tiny_model_free(deep);
+    free(texts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -950,6 +990,7 @@ int main(void)
         cmocka_unit_test(a_text_that_is_too_long_fails_its_job_alone),
         cmocka_unit_test(a_vector_that_is_not_finite_is_an_error),
         cmocka_unit_test(each_text_s_failure_is_its_own),
+        cmocka_unit_test(a_list_fails_once_on_many_threads),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);
 }
