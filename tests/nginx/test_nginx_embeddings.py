@@ -333,7 +333,7 @@ def test_http2_large_reply(http2):
             client.reset(stream)
         status, _ = client.wait(client.post("/v1/embeddings", b"{"))
     assert status == 400
-    assert http2.statuses() == [200] * 4 + [400]
+    wait_for(lambda: http2.statuses() == [200] * 4 + [400], what="five lines")
 
 
 # --------------------------------------------------------- the openai client

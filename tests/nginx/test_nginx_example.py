@@ -6,6 +6,8 @@ import re
 import openai
 import pytest
 
+from nginx_server import wait_for
+
 
 @pytest.fixture
 def example(nginx, root):
@@ -31,7 +33,9 @@ def test_curl_of_the_comment(example):
 
 def test_health(example):
     assert example.get("/health").json()["status"] == "ok"
-    assert example.access() == []
+    assert example.post({"model": "minilm", "input": "a"}).status == 200
+    wait_for(example.access, what="a line in the access log")
+    assert len(example.access()) == 1
 
 
 def test_too_large_is_json(example):

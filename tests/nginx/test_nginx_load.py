@@ -222,7 +222,7 @@ def test_pipelining_while_running(nginx):
     assert answer.count(b"HTTP/1.1 200 OK") == 7
     assert answer.count(expected[0]) == 1
     assert answer.count(expected[1]) == 6
-    assert nginx.statuses() == [200] * 9
+    wait_for(lambda: nginx.statuses() == [200] * 9, what="nine lines")
 
 
 def test_slow_reader(nginx):
