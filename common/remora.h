@@ -203,7 +203,8 @@ typedef struct rmr_engine_options {
     uint32_t threads;      /* 0: the CPUs this process may use, by affinity and
                             * cgroup quota */
     uint32_t queue_jobs;   /* jobs waiting or running; default 1,024 */
-    uint64_t queue_bytes;  /* bytes of text they may hold; default 256 MiB */
+    uint64_t queue_bytes;  /* bytes of text they may hold, and of results
+                            * where these are an HTTP reply; default 256 MiB */
     uint32_t batch_tokens; /* a batch's target size in tokens; default 512 */
 } rmr_engine_options;
 
@@ -211,7 +212,7 @@ RMR_API void rmr_engine_options_init(rmr_engine_options *options);
 
 /*
  * Starts the threads. They run with every signal blocked but SIGILL, SIGFPE,
- * SIGSEGV and SIGBUS, at normal priority, on any CPU the process may use.
+ * SIGSEGV and SIGBUS, at normal priority, on the CPUs of the caller's thread.
  * Errors: NOMEM, DEVICE (a thread could not be started), RANGE.
  */
 RMR_API rmr_status rmr_engine_start(rmr_engine **out,
@@ -331,7 +332,7 @@ RMR_API void rmr_http_options_init(rmr_http_options *options);
 
 /* A whole HTTP reply body; lives with its job. */
 typedef struct rmr_http_reply {
-    int status;         /* 200, 400, 404, 500, 503, 504 */
+    int status;         /* 200, 400, 404, 429, 500, 503, 504 */
     uint32_t truncated; /* texts that were cut */
     uint32_t tokens;    /* tokens computed */
     const char *body;   /* application/json */

@@ -288,6 +288,12 @@ ngx_http_remora_embeddings_reply(ngx_http_request_t *r,
                       "remora: request failed: %s", err.message);
     }
 
+    if (reply->status == NGX_HTTP_TOO_MANY_REQUESTS
+        && ngx_http_remora_add_header(r, "Retry-After", "1") != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (reply->truncated) {
         value = ngx_pnalloc(r->pool, NGX_INT32_LEN + 1);
         if (value == NULL) {

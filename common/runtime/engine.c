@@ -261,6 +261,7 @@ rmr_status rmr_engine_submit(rmr_engine *engine, rmr_job *job, rmr_error *err)
         rmr_job_retain(job);
         engine->jobs++;
         engine->bytes += job->bytes;
+        job->charged = job->bytes;
         rmr_queue_push(engine, job);
         if (job->count > 1)
             pthread_cond_broadcast(&engine->work);

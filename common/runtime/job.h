@@ -50,10 +50,11 @@ struct rmr_job {
     size_t dim;
     rmr_truncate truncate;
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
-    uint64_t bytes;       /* counted against the queue's limit */
+    uint64_t bytes;       /* of texts and, over HTTP, results and reply */
 
     /* Progress. */
     rmr_job_state state;
+    uint64_t charged;     /* of `bytes`, counted in the engine's */
     size_t next;          /* first text that was not handed out */
     size_t running;       /* texts handed out and not back, or 1 in prepare */
     uint64_t tokens_left; /* estimate for the texts from `next` on */

@@ -66,7 +66,7 @@ static void finish_if_over(rmr_engine *engine, rmr_worker *worker, rmr_job *job)
         return;
     job->state = RMR_JOB_FINAL;
     engine->jobs--;
-    engine->bytes -= job->bytes;
+    engine->bytes -= job->charged;
     if (worker->finished)
         worker->last_finished->queue_next = job;
     else
@@ -201,6 +201,18 @@ void rmr_queue_return_items(rmr_engine *engine, rmr_worker *worker,
     }
 }
 
+/* Counts what preparing the job made known. A job that the queue could never
+ * hold is let in when it is alone, since it was let in with its texts. */
+static int charge_rest(rmr_engine *engine, rmr_job *job)
+{
+    uint64_t rest = job->bytes - job->charged;
+    if (engine->jobs > 1 && engine->bytes + rest > engine->options.queue_bytes)
+        return 0;
+    engine->bytes += rest;
+    job->charged = job->bytes;
+    return 1;
+}
+
 void rmr_queue_return_prepared(rmr_engine *engine, rmr_worker *worker,
                                rmr_status status, const rmr_error *error)
 {
@@ -208,6 +220,13 @@ void rmr_queue_return_prepared(rmr_engine *engine, rmr_worker *worker,
     worker->prepared = NULL;
     job->running = 0;
     job->state = RMR_JOB_READY;
+    rmr_error full;
+    if (!status && !charge_rest(engine, job)) {
+        status = rmr_fail(&full, RMR_ERR_BUSY,
+                          "the queue has no room for the results; try again "
+                          "later");
+        error = &full;
+    }
     if (status)
         rmr_job_fail(job, status, error);
     else

@@ -216,6 +216,14 @@ static rmr_status refuse_prompts(exchange *x, rmr_error *err)
     return RMR_OK;
 }
 
+/* What one text's vector and its place in the reply about take. */
+static uint64_t result_bytes(const exchange *x, size_t dim)
+{
+    enum { AROUND = 160, FLOAT_CHARS = 14, BASE64_CHARS = 6 };
+    uint64_t chars = x->base64 ? BASE64_CHARS : FLOAT_CHARS;
+    return AROUND + dim * (sizeof(float) + chars);
+}
+
 static rmr_status read_request(rmr_job *job, exchange *x, rmr_error *err)
 {
     rmr_embed_options options;
@@ -237,6 +245,8 @@ static rmr_status read_request(rmr_job *job, exchange *x, rmr_error *err)
         status = read_input(x, &count, err);
     if (!status)
         status = rmr_job_set_texts(job, model, x->texts, count, &options, err);
+    if (!status)
+        job->bytes += count * result_bytes(x, job->dim);
     return status;
 }
 

@@ -808,6 +808,48 @@ static void a_canceled_job_is_503(void **state)
     free_reply(&r);
 }
 
+/* A short body can ask for a long reply: 8 inputs of the tiny model are some
+ * 150 bytes in and almost 5 kB out. */
+static void results_count_against_the_queue(void **state)
+{
+    (void)state;
+    rmr_http_options options = default_options();
+    rmr_engine_options bounds;
+    rmr_engine_options_init(&bounds);
+    bounds.threads = 1;
+    bounds.queue_bytes = 6000;
+    rmr_engine *small;
+    rmr_job *jobs[2];
+    assert_int_equal(rmr_engine_start(&small, &bounds, NULL), RMR_OK);
+    char *body = body_of_inputs(8, "a");
+    gate_close(small, model, 1);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(rmr_http_embeddings_start(small, body, strlen(body),
+                                                   &options, NULL, NULL,
+                                                   &jobs[i], NULL),
+                         RMR_OK);
+    }
+    gate_open();
+    reply r = read_reply(jobs[0]);
+    assert_int_equal(r.status, 200);
+    free_reply(&r);
+    r = read_reply(jobs[1]);
+    assert_int_equal(r.status, 429);
+    free_reply(&r);
+    /* What was counted is given back, and a job alone is always let in. */
+    char *large = body_of_inputs(40, "a");
+    assert_int_equal(rmr_http_embeddings_start(small, large, strlen(large),
+                                               &options, NULL, NULL, &jobs[0],
+                                               NULL),
+                     RMR_OK);
+    r = read_reply(jobs[0]);
+    assert_int_equal(r.status, 200);
+    free_reply(&r);
+    free(large);
+    free(body);
+    rmr_engine_stop(small);
+}
+
 static void a_full_queue_is_busy(void **state)
 {
     (void)state;
@@ -1023,6 +1065,7 @@ int main(void)
         cmocka_unit_test(options_must_be_what_they_say),
         cmocka_unit_test(a_job_that_is_too_late_is_504),
         cmocka_unit_test(a_canceled_job_is_503),
+        cmocka_unit_test(results_count_against_the_queue),
         cmocka_unit_test(a_full_queue_is_busy),
         cmocka_unit_test(options_may_be_null_or_shorter),
         cmocka_unit_test(an_empty_body_may_be_null),
