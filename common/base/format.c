@@ -109,7 +109,8 @@ size_t rmr_format_f32(float value, char buf[RMR_F32_CHARS])
     if (signbit(value))
         *p++ = '-';
     if (value == 0) {
-        p = put(p, "0", 1);
+        /* Readers take -0 for the integer 0, which has no sign. */
+        p = p > buf ? put(p, "0.0", 3) : put(p, "0", 1);
         *p = '\0';
         return (size_t)(p - buf);
     }

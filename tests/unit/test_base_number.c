@@ -120,7 +120,7 @@ static void test_format_of_known_values(void **state)
         const char *text;
     } cases[] = {
         {0.0f, "0"},
-        {-0.0f, "-0"},
+        {-0.0f, "-0.0"},
         {1.0f, "1"},
         {-1.0f, "-1"},
         {0.1f, "0.1"},
