@@ -2,9 +2,10 @@
 float32 arithmetic in one run, taking turns, medians of the rounds. It must
 never time one side while the other works, nor count a padding token.
 
-usage: bench_reference.py [--threads N] [--rounds N] [--batch N] BUILD MODEL
+usage: bench_reference.py [--threads N] [--rounds N] [--batch N] [--texts N]
+                          BUILD MODEL
 
-BUILD is the folder of remora and libremora.so, MODEL a model's directory. Runs
+Each round runs the first N texts of every series (default: all). BUILD is the folder of remora and libremora.so, MODEL a model's directory. Runs
 in an environment with tests/parity/requirements-parity.txt.
 """
 
@@ -32,10 +33,11 @@ def parse():
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--texts", type=int, default=1024)
     parser.add_argument("build", type=Path)
     parser.add_argument("model", type=Path)
     args = parser.parse_args()
-    if min(args.threads, args.rounds, args.batch) < 1:
+    if min(args.threads, args.rounds, args.batch, args.texts) < 1:
         parser.error("numbers must be at least 1")
     return args
 
@@ -45,7 +47,7 @@ def series_texts(args, series):
         [args.build / "remora", "bench", args.model, "--print-texts", series],
         check=True, stdout=subprocess.PIPE,
     )
-    return done.stdout.decode().splitlines()
+    return done.stdout.decode().splitlines()[:args.texts]
 
 
 def seconds(run, *arguments):

@@ -407,3 +407,6 @@ def test_longest_line(remora, tiny):
     )
     assert len(done.rows()) == 1
     assert remora("embed", tiny, stdin=line * 3).code == 1
+    # CR at the end of the input ends no line: it is one byte of text more.
+    assert remora("embed", tiny, stdin=line).code == 0
+    assert remora("embed", tiny, stdin=line + b"\r").code == 1
