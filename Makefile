@@ -250,6 +250,18 @@ $(VENV_TESTS): tests/requirements.txt $(VENV)
 		--requirement $<
 	@touch $@
 
+# The reference itself, some gigabytes with what it needs: only for what
+# compares with it live.
+REFERENCE := build/venv-reference/made.stamp
+REFERENCE_PYTHON := build/venv-reference/bin/python
+$(REFERENCE): tests/parity/requirements-parity.txt
+	$(call need,PYTHON,python3 with venv)
+	$(call say,PIP,$<)
+	$(Q)$(PYTHON) -m venv --clear build/venv-reference
+	$(Q)$(REFERENCE_PYTHON) -m pip install --disable-pip-version-check \
+		--requirement $<
+	@touch $@
+
 # MODELS is what a target that runs the model depends on.
 .PHONY: models
 ifdef REMORA_MODELS
@@ -289,7 +301,14 @@ $(SUITES:%=check-%):
 	@$(PYTHON) tests/run_suites.py $(@:check-%=%)
 
 asan: check-asan
-parity: check-parity
+
+# The committed fixture is part of check; these are random texts without end.
+MINILM = $(or $(REMORA_MODELS),build/models)/all-MiniLM-L6-v2
+parity: check-parity $(REFERENCE)
+	$(REFERENCE_PYTHON) tests/parity/parity_live.py build/libremora.so \
+		$(MINILM)
+	$(REFERENCE_PYTHON) tests/parity/tokenizer_live.py \
+		$(MINILM)/tokenizer.json
 
 # Each target for SECONDS, from the committed corpus; what it finds new stays
 # in build/fuzz/corpus, what breaks a promise in build/fuzz.
@@ -319,9 +338,13 @@ check-tools:
 	$(if $(filter yes,$(WITH_SQLITE)),$(call need,SQLITE3,the sqlite3 shell))
 
 # What takes longer than a check should; see each for its options.
-.PHONY: bench soak
+.PHONY: bench bench-reference soak
 bench: build/remora $(MODELS)
-	build/remora bench $(or $(REMORA_MODELS),build/models)/all-MiniLM-L6-v2
+	build/remora bench $(MINILM)
+
+bench-reference: all $(REFERENCE) $(MODELS)
+	$(REFERENCE_PYTHON) tests/bench/bench_reference.py $(BENCH) build \
+		$(MINILM)
 
 soak: all $(VENV_TESTS) $(MODELS)
 	$(VENV_PYTHON) tests/nginx/soak.py $(SOAK)
@@ -397,15 +420,16 @@ distclean:
 	rm -rf build
 
 help:
-	@printf '  %-12s %s\n' \
+	@printf '  %-16s %s\n' \
 		all 'libraries, the command, both modules, in build/' \
 		demo 'a server, real requests and SQL; KEEP=1 leaves it running' \
 		check 'every test; check-unit, check-lint, ... one suite' \
 		asan 'the C tests with address and undefined sanitizers' \
-		parity 'vectors and tokens against the reference' \
+		parity 'ids and vectors of random texts against the reference' \
 		fuzz 'every reader with libFuzzer, SECONDS=60 each' \
 		soak '100,000 requests: memory stays flat' \
 		bench 'tokens and texts a second, and latency' \
+		bench-reference 'the same beside sentence-transformers' \
 		models 'the test model; REMORA_MODELS=DIR uses one in DIR' \
 		install 'to DESTDIR and the directories given to configure' \
 		uninstall 'removes what install put there' \
