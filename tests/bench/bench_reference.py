@@ -5,8 +5,9 @@ never time one side while the other works, nor count a padding token.
 usage: bench_reference.py [--threads N] [--rounds N] [--batch N] [--texts N]
                           BUILD MODEL
 
-Each round runs the first N texts of every series (default: all). BUILD is the folder of remora and libremora.so, MODEL a model's directory. Runs
-in an environment with tests/parity/requirements-parity.txt.
+Each round runs the first N texts of every series (default: all). BUILD is the
+folder of remora and libremora.so, MODEL a model's directory. Runs in an
+environment with tests/parity/requirements-parity.txt.
 """
 
 import argparse
