@@ -3,7 +3,9 @@
  * templates, compiled for it. It must never run on a CPU that rmr_kern_tiers
  * did not say has them.
  */
-#if defined(__x86_64__)
+#include "config.h"
+
+#if defined(__x86_64__) && RMR_CC_AVX2
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))),              \
