@@ -6,7 +6,7 @@ only when there is none.
 
 usage: tokenizer_live.py TOKENIZER_JSON [--texts N] [--seed N] [--no-speed]
 
-Needs the packages of requirements.txt, a C compiler and jansson; builds the
+Needs requirements-parity.txt beside it, a C compiler and jansson; builds the
 tokenizer into build/tests by itself.
 """
 
