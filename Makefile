@@ -85,7 +85,7 @@ DEP_CFLAGS := $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS) $(BLAS_CFLAGS)
 DEP_LIBS := $(JANSSON_LIBS) $(CRYPTO_LIBS) $(BLAS_LIBS) \
 	-pthread -lm
 LINK_FLAGS := $(HARDEN_LDFLAGS) -Wl,--gc-sections
-# A module hides every library it holds and stays loaded: it has threads.
+# A module hides every library that it holds.
 MODULE_FLAGS := -shared $(LINK_FLAGS) -Wl,--exclude-libs,ALL -Wl,-z,defs
 
 # The core and its tests see the tree; the hosts see remora.h.
