@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/options.h"
 #include "common/runtime/engine.h"
 
 static void destroy_texts(rmr_job *job)
@@ -44,9 +45,7 @@ static rmr_embed_options complete_options(const rmr_embed_options *given)
 {
     rmr_embed_options full;
     rmr_embed_options_init(&full);
-    if (given)
-        memcpy(&full, given,
-               given->size < sizeof full ? given->size : sizeof full);
+    rmr_read_options(&full, given);
     return full;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "common/base/options.h"
 
 enum { MAX_THREADS = 1024, MIN_BATCH_TOKENS = 16, MAX_BATCH_TOKENS = 1 << 20 };
 
@@ -160,10 +161,7 @@ static rmr_status read_options(rmr_engine_options *full,
                                const rmr_engine_options *given, rmr_error *err)
 {
     rmr_engine_options_init(full);
-    if (given)
-        memcpy(full, given,
-               given->size < sizeof *full ? given->size : sizeof *full);
-    full->size = sizeof *full;
+    rmr_read_options(full, given);
     if (!full->threads)
         full->threads = rmr_cpu_count();
     if (full->threads > MAX_THREADS) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/options.h"
 #include "common/base/sha256.h"
 #include "common/model/model.h"
 #include "common/runtime/identity.h"
@@ -81,9 +82,7 @@ static rmr_status read_options(rmr_model_options *full,
                                const rmr_model_options *given, rmr_error *err)
 {
     rmr_model_options_init(full);
-    if (given)
-        memcpy(full, given,
-               given->size < sizeof *full ? given->size : sizeof *full);
+    rmr_read_options(full, given);
     if (full->dtype != RMR_DTYPE_F32) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                         "dtype %d is not supported; RMR_DTYPE_F32 is",

@@ -10,6 +10,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/json.h"
+#include "common/base/options.h"
 #include "common/runtime/engine.h"
 #include "common/wire/http_error.h"
 
@@ -461,10 +462,7 @@ static rmr_status fill_job(rmr_job *job, const char *body, size_t len,
         return rmr_fail_nomem(err, "a request");
     x->len = len;
     rmr_http_options_init(&x->options);
-    if (options)
-        memcpy(&x->options, options,
-               options->size < sizeof x->options ? options->size
-                                                 : sizeof x->options);
+    rmr_read_options(&x->options, options);
     job->bytes = len;
     if (x->options.timeout_ms)
         job->deadline_ns = rmr_deadline_ns(x->options.timeout_ms);
