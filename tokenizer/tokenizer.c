@@ -5,84 +5,11 @@
  */
 #include "tokenizer/tokenizer.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/file.h"
 #include "tokenizer/tokenizer_internal.h"
-#include "tokenizer/tokenizer_utf8.h"
-
-/* ------------------------------------------------------------------ helpers */
-
-int rmr_tokenizer_quoted(const char *string)
-{
-    enum { MOST = 40 };
-    size_t len = strnlen(string, MOST + 1);
-    if (len > MOST) {
-        len = MOST;
-        while (len && rmr_utf8_is_continuation((unsigned char)string[len]))
-            len--;
-    }
-    return (int)len;
-}
-
-void rmr_tokenizer_json_name(char name[RMR_JSON_NAME_SIZE], const char *file,
-                             const char *path)
-{
-    enum { PATH_ROOM = 48 };
-    snprintf(name, RMR_JSON_NAME_SIZE, "%.*s: %s",
-             RMR_JSON_NAME_SIZE - PATH_ROOM, file, path);
-}
-
-rmr_status rmr_tokenizer_need_object(const json_t *value, const char *name,
-                                     rmr_error *err)
-{
-    if (json_is_object(value))
-        return RMR_OK;
-    return rmr_fail(err, RMR_ERR_FORMAT, "%s must be an object", name);
-}
-
-static rmr_status need_field(rmr_json_source source, const char *field,
-                             rmr_error *err)
-{
-    const json_t *value = json_object_get(source.object, field);
-    if (value && !json_is_null(value))
-        return RMR_OK;
-    return rmr_fail(err, RMR_ERR_FORMAT, "%s has no \"%s\"", source.name,
-                    field);
-}
-
-rmr_status rmr_tokenizer_get_bool(rmr_json_source source, const char *field,
-                                  unsigned char *out, rmr_error *err)
-{
-    int value = 0;
-    rmr_status status = need_field(source, field, err);
-    if (!status)
-        status = rmr_json_get_bool(source, field, 0, &value, err);
-    *out = (unsigned char)value;
-    return status;
-}
-
-rmr_status rmr_tokenizer_get_id(rmr_json_source source, const char *field,
-                                uint32_t *out, rmr_error *err)
-{
-    int64_t value = 0;
-    rmr_status status =
-        rmr_json_get_int(source, field, 0, RMR_TOKENIZER_MAX_ID - 1,
-                         RMR_JSON_REQUIRED, &value, err);
-    *out = (uint32_t)value;
-    return status;
-}
-
-rmr_status rmr_tokenizer_unsupported(rmr_json_source source,
-                                     const char *supported, rmr_error *err)
-{
-    const char *type =
-        json_string_value(json_object_get(source.object, "type"));
-    return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                    "%s.type \"%.*s\" is not supported; supported: %s",
-                    source.name, rmr_tokenizer_quoted(type), type, supported);
-}
 
 /* ------------------------------------------------------------------ opening */
 
@@ -99,21 +26,20 @@ static rmr_status check_version(rmr_json_source source, rmr_error *err)
     return status;
 }
 
-static rmr_status open_parts(rmr_tokenizer *t, const json_t *root,
-                             const char *file, rmr_error *err)
+static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
+                             rmr_error *err)
 {
-    rmr_json_source source = {root, file};
+    const json_t *root = document->root;
+    const char *file = document->file;
     rmr_status status;
-    if ((status = rmr_tokenizer_need_object(root, file, err)) ||
-        (status = check_version(source, err)) ||
+    if ((status = check_version((rmr_json_source){root, file}, err)) ||
         (status = rmr_normalizer_open(
              &t->normalizer, json_object_get(root, "normalizer"), file, err)) ||
         (status = rmr_pre_tokenizer_open(&t->pre_tokenizer,
                                          json_object_get(root, "pre_tokenizer"),
                                          file, err)) ||
-        (status = need_field(source, "model", err)) ||
-        (status = rmr_token_model_open(
-             &t->model, json_object_get(root, "model"), file, err)) ||
+        (status = rmr_token_model_open(&t->model, document,
+                                       t->pre_tokenizer.raw_bytes, err)) ||
         (status = rmr_added_tokens_open(&t->added,
                                         json_object_get(root, "added_tokens"),
                                         &t->normalizer, &t->model, file, err)))
@@ -140,21 +66,34 @@ static rmr_status check_ids(rmr_tokenizer *t, const char *file, rmr_error *err)
     return RMR_OK;
 }
 
+static rmr_status open_text(rmr_tokenizer *t, const char *text, size_t len,
+                            const char *file, rmr_error *err)
+{
+    rmr_document document;
+    rmr_status status = rmr_document_open(&document, text, len, file, err);
+    if (status)
+        return status;
+    if (!(status = open_parts(t, &document, err)))
+        status = check_ids(t, file, err);
+    rmr_document_close(&document);
+    t->cuts = status ? 0 : rmr_tokenizer_cuts(t);
+    return status;
+}
+
 rmr_status rmr_tokenizer_open(rmr_tokenizer **out, const char *path,
                               rmr_error *err)
 {
-    json_t *root = NULL;
-    rmr_tokenizer *t = NULL;
+    rmr_file file;
     *out = NULL;
-    rmr_status status = rmr_json_load_file(&root, path, err);
+    rmr_status status = rmr_file_map(&file, path, err);
     if (status)
         return status;
-    t = rmr_calloc(1, sizeof *t);
+    rmr_tokenizer *t = rmr_calloc(1, sizeof *t);
     if (!t)
         status = rmr_fail_nomem(err, path);
-    else if (!(status = open_parts(t, root, path, err)))
-        status = check_ids(t, path, err);
-    json_decref(root);
+    else
+        status = open_text(t, file.data ? file.data : "", file.size, path, err);
+    rmr_file_unmap(&file);
     if (status)
         rmr_tokenizer_close(t);
     else
@@ -169,6 +108,8 @@ void rmr_tokenizer_close(rmr_tokenizer *tokenizer)
     rmr_post_processor_close(&tokenizer->post);
     rmr_added_tokens_close(&tokenizer->added);
     rmr_token_model_close(&tokenizer->model);
+    rmr_pre_tokenizer_close(&tokenizer->pre_tokenizer);
+    rmr_normalizer_close(&tokenizer->normalizer);
     rmr_free(tokenizer);
 }
 
@@ -182,16 +123,16 @@ uint32_t rmr_tokenizer_id_limit(const rmr_tokenizer *tokenizer)
 
 int rmr_tokenizer_lowercases(const rmr_tokenizer *tokenizer)
 {
-    return tokenizer->normalizer.lowercase;
+    const rmr_bert_options *bert =
+        rmr_normalizer_bert_options(&tokenizer->normalizer);
+    return bert && bert->lowercase;
 }
 
 const char *rmr_tokenizer_string(const rmr_tokenizer *tokenizer, uint32_t id)
 {
-    const rmr_vocabulary *v = &tokenizer->model.vocabulary;
-    const char *added = rmr_added_string(&tokenizer->added, id);
+    size_t len;
+    const rmr_added_token *added = rmr_added_token_by_id(&tokenizer->added, id);
     if (added)
-        return added;
-    if (id >= v->id_limit || !v->string_at[id])
-        return NULL;
-    return v->strings + v->string_at[id] - 1;
+        return added->content;
+    return rmr_vocabulary_string(&tokenizer->model.vocabulary, id, &len);
 }

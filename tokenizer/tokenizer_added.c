@@ -19,11 +19,12 @@ static rmr_status read_token(rmr_added_token *token, rmr_json_source source,
                              rmr_error *err)
 {
     const char *content;
+    size_t len;
     rmr_status status =
         rmr_tokenizer_need_object(source.object, source.name, err);
     if (status ||
         (status =
-             rmr_json_get_string(source, "content", NULL, &content, err)) ||
+             rmr_tokenizer_get_bytes(source, "content", &content, &len, err)) ||
         (status = rmr_tokenizer_get_id(source, "id", &token->id, err)) ||
         (status = rmr_tokenizer_get_bool(source, "single_word",
                                          &token->single_word, err)) ||
@@ -36,7 +37,7 @@ static rmr_status read_token(rmr_added_token *token, rmr_json_source source,
         (status =
              rmr_tokenizer_get_bool(source, "special", &token->special, err)))
         return status;
-    token->len = strlen(content);
+    token->len = len;
     token->content = rmr_strndup(content, token->len);
     return token->content ? RMR_OK : rmr_fail_nomem(err, source.name);
 }
@@ -73,12 +74,12 @@ static void assign_ids(opening *o, const rmr_vocabulary *vocabulary)
             continue;
         uint32_t *id =
             &o->id_of[rmr_trie_find(&o->contents, bytes, token->len)];
-        if (*id != RMR_TRIE_NONE && o->owner_of[*id] &&
+        if (*id != RMR_NO_ID && o->owner_of[*id] &&
             is_same(&added->tokens[o->owner_of[*id] - 1], token))
             continue;
-        if (*id == RMR_TRIE_NONE)
+        if (*id == RMR_NO_ID)
             *id = rmr_vocabulary_find(vocabulary, token->content, token->len);
-        if (*id == RMR_TRIE_NONE)
+        if (*id == RMR_NO_ID)
             *id = next_id++;
         o->owner_of[*id] = i + 1;
     }
@@ -98,11 +99,11 @@ static void keep_owners(opening *o)
     size_t kept = 0;
     for (uint32_t i = 0; i < added->count; i++) {
         rmr_added_token token = added->tokens[i];
-        uint32_t id = RMR_TRIE_NONE;
+        uint32_t id = RMR_NO_ID;
         if (token.len)
             id = o->id_of[rmr_trie_find(
                 &o->contents, (unsigned char *)token.content, token.len)];
-        if (id == RMR_TRIE_NONE || o->owner_of[id] != i + 1) {
+        if (id == RMR_NO_ID || o->owner_of[id] != i + 1) {
             rmr_free(token.content);
             added->tokens[i].content = NULL;
             continue;
@@ -115,14 +116,13 @@ static void keep_owners(opening *o)
     qsort(added->tokens, kept, sizeof *added->tokens, compare_ids);
 }
 
-const char *rmr_added_string(const rmr_added_tokens *added, uint32_t id)
+const rmr_added_token *rmr_added_token_by_id(const rmr_added_tokens *added,
+                                             uint32_t id)
 {
     const rmr_added_token key = {.id = id};
-    const rmr_added_token *token =
-        added->count ? bsearch(&key, added->tokens, added->count,
-                               sizeof *added->tokens, compare_ids)
-                     : NULL;
-    return token ? token->content : NULL;
+    return added->count ? bsearch(&key, added->tokens, added->count,
+                                  sizeof *added->tokens, compare_ids)
+                        : NULL;
 }
 
 static rmr_status settle_ids(opening *o, const rmr_vocabulary *vocabulary,
@@ -140,7 +140,7 @@ static rmr_status settle_ids(opening *o, const rmr_vocabulary *vocabulary,
     if (!o->id_of || !o->owner_of || !o->keys)
         return rmr_fail_nomem(err, o->name);
     for (uint32_t i = 0; i < added->count; i++) {
-        o->id_of[i] = RMR_TRIE_NONE;
+        o->id_of[i] = RMR_NO_ID;
         o->keys[i] = (rmr_trie_key){(unsigned char *)added->tokens[i].content,
                                     added->tokens[i].len, i};
     }
@@ -153,6 +153,7 @@ static rmr_status settle_ids(opening *o, const rmr_vocabulary *vocabulary,
     return RMR_OK;
 }
 
+/* Whether it could take part in a match that white space is in or beside. */
 static int involves_space(const rmr_added_token *token, const char *pattern,
                           size_t len)
 {
@@ -163,7 +164,7 @@ static int involves_space(const rmr_added_token *token, const char *pattern,
         if (rmr_char_of(code)->flags & RMR_CHAR_SPACE)
             return 1;
     }
-    return token->lstrip;
+    return token->lstrip || token->rstrip;
 }
 
 /* A token's content as it is looked for, into *key; allocated. */
@@ -176,11 +177,16 @@ static rmr_status make_pattern(opening *o, const rmr_normalizer *normalizer,
     size_t len = token->len;
     *key = (rmr_trie_key){0};
     if (token->normalized) {
-        if (!rmr_normalizer_run(normalizer, (const unsigned char *)pattern, 0,
-                                len, &o->scratch))
+        rmr_status status = rmr_normalizer_run(
+            normalizer, (const unsigned char *)pattern, 0, len, &o->scratch);
+        if (status == RMR_ERR_NOMEM)
             return rmr_fail_nomem(err, o->name);
-        pattern = (const char *)o->scratch.normalized.bytes;
-        len = o->scratch.normalized.len;
+        if (status)
+            return rmr_fail(
+                err, status, "%s: \"%.*s\" takes too much work to normalize",
+                o->name, rmr_tokenizer_quoted(token->content), token->content);
+        pattern = (const char *)o->scratch.text->bytes;
+        len = o->scratch.text->len;
         if (!len)
             return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                             "%s: \"%.*s\" is empty once it is normalized",

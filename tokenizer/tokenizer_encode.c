@@ -32,8 +32,9 @@ typedef struct run {
     rmr_encoding *encoding;
     size_t limit; /* of the text's own tokens */
     int keeps_end;
-    int dropped; /* tokens were dropped at the beginning */
-    int full;    /* what comes now cannot change the result */
+    int after_cut; /* what comes begins where the text was cut */
+    int dropped;   /* tokens were dropped at the beginning */
+    int full;      /* what comes now cannot change the result */
 } run;
 
 /* ----------------------------------------------------------------- encodings
@@ -50,13 +51,35 @@ int rmr_encoding_grow(rmr_encoding *encoding)
 
 void rmr_encoder_scratch_clear(struct rmr_encoder_scratch *scratch)
 {
-    rmr_free(scratch->normalized.bytes);
-    rmr_free(scratch->normalized.origins);
+    for (int i = 0; i < 3; i++)
+        rmr_normalized_free(&scratch->texts[i]);
+    rmr_free(scratch->words.spans);
+    rmr_free(scratch->next_words.spans);
     rmr_free(scratch->marks);
     rmr_free(scratch->sorted_marks);
     rmr_free(scratch->sources);
-    rmr_free(scratch->words);
     memset(scratch, 0, sizeof *scratch);
+}
+
+rmr_normalized *rmr_scratch_spare(struct rmr_encoder_scratch *scratch)
+{
+    rmr_normalized *spare = scratch->texts;
+    while (spare == scratch->text || spare == scratch->base)
+        spare++;
+    return spare;
+}
+
+void rmr_scratch_swap(struct rmr_encoder_scratch *scratch,
+                      rmr_normalized *spare)
+{
+    scratch->text = spare;
+}
+
+void rmr_scratch_swap_words(struct rmr_encoder_scratch *scratch)
+{
+    rmr_words words = scratch->words;
+    scratch->words = scratch->next_words;
+    scratch->next_words = words;
 }
 
 void rmr_encoding_free(rmr_encoding *encoding)
@@ -73,10 +96,13 @@ void rmr_encoding_free(rmr_encoding *encoding)
 /* A text that is all one word, say, must not hold its memory for ever. */
 static void trim_scratch(struct rmr_encoder_scratch *s)
 {
-    size_t bytes = s->normalized.capacity +
-                   s->normalized.origin_capacity * sizeof(rmr_origin) +
-                   (s->mark_capacity + s->sorted_capacity) * sizeof(rmr_mark) +
-                   (s->source_capacity + s->word_capacity) * sizeof(rmr_span);
+    size_t bytes =
+        (s->mark_capacity + s->sorted_capacity) * sizeof(rmr_mark) +
+        (s->source_capacity + s->words.capacity + s->next_words.capacity) *
+            sizeof(rmr_span);
+    for (int i = 0; i < 3; i++)
+        bytes += s->texts[i].capacity +
+                 s->texts[i].origin_capacity * sizeof(rmr_origin);
     if (bytes > KEPT_SCRATCH)
         rmr_encoder_scratch_clear(s);
 }
@@ -94,26 +120,24 @@ static void note_full(run *r)
 }
 
 /* Words and their tokens for normalized [from, to). */
-static int encode_normalized(run *r, size_t from, size_t to)
+static rmr_status encode_normalized(run *r, size_t from, size_t to)
 {
-    rmr_normalized *normalized = &r->scratch->normalized;
+    struct rmr_encoder_scratch *scratch = r->scratch;
+    const rmr_token_model *model = &r->tokenizer->model;
     rmr_encoding *encoding = r->encoding;
     size_t first = encoding->count;
-    if (!rmr_pre_tokenizer_run(&r->tokenizer->pre_tokenizer, from, to,
-                               r->scratch))
-        return 0;
-    for (size_t i = 0; i < r->scratch->num_words && !r->full; i++) {
-        rmr_span word = r->scratch->words[i];
-        if (!rmr_token_model_run(&r->tokenizer->model,
-                                 normalized->bytes + word.start,
-                                 word.end - word.start, word.start, encoding))
-            return 0;
+    rmr_status status =
+        rmr_pre_tokenizer_run(&r->tokenizer->pre_tokenizer, from, to, scratch);
+    for (size_t i = 0; i < scratch->words.count && !r->full && !status; i++) {
+        rmr_span word = scratch->words.spans[i];
+        status = model->type->run(model, scratch->text->bytes + word.start,
+                                  word.end - word.start, word.start, encoding);
         note_full(r);
     }
-    for (size_t i = first; i < encoding->count; i++)
-        rmr_normalized_to_text(normalized, &encoding->tokens[i].start,
+    for (size_t i = first; i < encoding->count && !status; i++)
+        rmr_normalized_to_text(scratch->text, &encoding->tokens[i].start,
                                &encoding->tokens[i].end);
-    return 1;
+    return status;
 }
 
 /* The token itself, unless its span is empty or reversed. */
@@ -139,54 +163,77 @@ static void drop_early(run *r, size_t slack)
     r->dropped = 1;
 }
 
-/* text[from, to), in which no verbatim added token is left. */
-static int encode_piece(run *r, size_t from, size_t to)
+/* text[from, to), in which no verbatim added token is left. open_end: the text
+ * was cut there. */
+static rmr_status encode_piece(run *r, size_t from, size_t to, int open_end)
 {
-    rmr_normalized *normalized = &r->scratch->normalized;
-    if (!rmr_normalizer_run(&r->tokenizer->normalizer, r->text, from, to,
-                            r->scratch))
-        return 0;
+    r->scratch->open_start = r->after_cut;
+    r->scratch->open_end = open_end;
+    rmr_status status = rmr_normalizer_run(&r->tokenizer->normalizer, r->text,
+                                           from, to, r->scratch);
+    if (status)
+        return status;
+    rmr_normalized *base = r->scratch->base;
     rmr_added_search search = {.added = &r->tokenizer->added,
                                .set = &r->tokenizer->added.normalized,
-                               .text = normalized->bytes,
-                               .len = normalized->len,
+                               .text = base->bytes,
+                               .len = base->len,
                                .spaces = {1, 0}};
     rmr_span span;
     uint32_t id;
     while (!r->full && rmr_added_next(&search, search.len, &span, &id)) {
         if (search.done < span.start &&
-            !encode_normalized(r, search.done, span.start))
-            return 0;
+            (status = encode_normalized(r, search.done, span.start)))
+            return status;
         search.done = span.end;
         if (span.start < span.end)
-            rmr_normalized_to_text(normalized, &span.start, &span.end);
+            rmr_normalized_to_text(base, &span.start, &span.end);
         if (!push_added(r, id, span))
-            return 0;
+            return RMR_ERR_NOMEM;
     }
-    if (!r->full && search.done < search.len &&
-        !encode_normalized(r, search.done, search.len))
-        return 0;
+    if (!r->full && search.done < search.len)
+        status = encode_normalized(r, search.done, search.len);
     drop_early(r, r->limit + KEPT_SLACK);
-    return 1;
+    return status;
 }
 
 /* -------------------------------------------------------------------- cuts */
 
-/*
- * Whether the text can be cut before text[at], a character, so that encoding
- * both parts gives what encoding the whole does, given that no verbatim added
- * token begins at `at`: a word ends there, the character stays and waits for
- * none before it, and there is no white space that a token could strip.
+/* Where a long text may be cut so that encoding both parts gives what encoding
+ * the whole does. */
+enum { CUT_NOWHERE, CUT_BERT, CUT_BEFORE_SPACE };
+
+int rmr_tokenizer_cuts(const rmr_tokenizer *tokenizer)
+{
+    const rmr_normalizer *normalizer = &tokenizer->normalizer;
+    const rmr_pre_tokenizer *pre = &tokenizer->pre_tokenizer;
+    if (tokenizer->added.normalized_spaces)
+        return CUT_NOWHERE;
+    if (pre->count == 1 && pre->steps->type == &rmr_pre_tokenizer_bert &&
+        (!normalizer->count || rmr_normalizer_bert_options(normalizer)))
+        return CUT_BERT;
+    if (rmr_normalizer_local(normalizer) &&
+        rmr_pre_tokenizer_cut(pre) == RMR_CUT_SPLITS)
+        return CUT_BEFORE_SPACE;
+    return CUT_NOWHERE;
+}
+
+/* Whether a character to be cut before, given that no verbatim added token
+ * begins there, begins a word to Bert's normalizer and pre-tokenizer, does not
+ * wait for the one before it, and is no white space that a token could strip.
  */
-static int can_cut(const run *r, size_t at)
+static int can_cut_bert(const run *r, size_t at)
 {
     const rmr_tokenizer *t = r->tokenizer;
+    const rmr_bert_options *bert = rmr_normalizer_bert_options(&t->normalizer);
     uint32_t code;
     unsigned char previous = r->text[at - 1];
+    if (rmr_utf8_is_continuation(r->text[at]))
+        return 0;
     rmr_utf8_decode(r->text + at, r->len - at, &code);
     const rmr_char *c = rmr_char_of(code);
     int spaced =
-        t->normalizer.handle_chinese_chars && (c->flags & RMR_CHAR_CHINESE);
+        bert && bert->handle_chinese_chars && (c->flags & RMR_CHAR_CHINESE);
     if (c->order || c->nfd_len ||
         (c->flags & (RMR_CHAR_SPACE | RMR_CHAR_REMOVED | RMR_CHAR_MARK)))
         return 0;
@@ -202,14 +249,29 @@ static int can_cut(const run *r, size_t at)
            (previous < 0x80 && (rmr_char_of(previous)->flags & RMR_CHAR_PUNCT));
 }
 
+static int is_letter(unsigned char byte)
+{
+    return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
+}
+
+/* As rmr_normalizer_type.local and rmr_pre_tokenizer_type.cut have it. */
+static int can_cut_before_space(const run *r, size_t at)
+{
+    unsigned char previous = r->text[at - 1];
+    return r->text[at] == ' ' && at + 1 < r->len &&
+           is_letter(r->text[at + 1]) &&
+           (is_letter(previous) || (previous >= '0' && previous <= '9'));
+}
+
 /* The last place in (from, to) where the text can be cut; 0 when none. */
 static size_t find_cut(const run *r, size_t from, size_t to)
 {
-    if (!r->tokenizer->pre_tokenizer.splits ||
-        r->tokenizer->added.normalized_spaces)
+    int cuts = r->tokenizer->cuts;
+    if (cuts == CUT_NOWHERE)
         return 0;
     for (size_t at = to; at-- > from + 1;) {
-        if (!rmr_utf8_is_continuation(r->text[at]) && can_cut(r, at))
+        if (cuts == CUT_BERT ? can_cut_bert(r, at)
+                             : can_cut_before_space(r, at))
             return at;
     }
     return 0;
@@ -219,33 +281,35 @@ static size_t find_cut(const run *r, size_t from, size_t to)
 
 /* One window: looks for verbatim added tokens up to `to`, and encodes what is
  * certain by then. */
-static int encode_window(run *r, rmr_added_search *search, size_t to)
+static rmr_status encode_window(run *r, rmr_added_search *search, size_t to)
 {
     size_t looked = search->next;
+    rmr_status status = RMR_OK;
     rmr_span span;
     uint32_t id;
     while (!r->full && rmr_added_next(search, to, &span, &id)) {
         if (search->done < span.start &&
-            !encode_piece(r, search->done, span.start))
-            return 0;
+            (status = encode_piece(r, search->done, span.start, 0)))
+            return status;
         search->done = span.end;
+        r->after_cut = 0;
         looked = span.end;
         if (!push_added(r, id, span))
-            return 0;
+            return RMR_ERR_NOMEM;
         drop_early(r, r->limit + KEPT_SLACK);
     }
     if (looked < search->done)
         looked = search->done;
     size_t cut = to == r->len ? to : find_cut(r, looked, to);
-    if (!r->full && cut > search->done) {
-        if (!encode_piece(r, search->done, cut))
-            return 0;
-        search->done = cut;
-    }
-    return 1;
+    if (r->full || cut <= search->done)
+        return RMR_OK;
+    status = encode_piece(r, search->done, cut, cut < r->len);
+    search->done = cut;
+    r->after_cut = 1;
+    return status;
 }
 
-static int encode_text(run *r)
+static rmr_status encode_text(run *r)
 {
     rmr_added_search search = {.added = &r->tokenizer->added,
                                .set = &r->tokenizer->added.verbatim,
@@ -256,15 +320,16 @@ static int encode_text(run *r)
     do {
         size_t left = r->len - search.next;
         to = left > window ? search.next + window : r->len;
-        if (!encode_window(r, &search, to))
-            return 0;
+        rmr_status status = encode_window(r, &search, to);
+        if (status)
+            return status;
         /* A token that was looked at may have ended beyond. */
         if (search.next < to)
             search.next = to;
         if (window < RMR_TOKENIZER_LAST_WINDOW)
             window *= 2;
     } while (to < r->len && !r->full);
-    return 1;
+    return RMR_OK;
 }
 
 /* Cuts the text's own tokens to the limit. */
@@ -302,13 +367,29 @@ static void set_type_ids(run *r)
         r->encoding->tokens[i].type_id = post->type_id;
 }
 
+/* What a status of the stages means. */
+static rmr_status explain(rmr_status status, rmr_error *err)
+{
+    if (status == RMR_ERR_FORMAT)
+        return rmr_fail(err, status,
+                        "the text has a word that needs an unknown token, and "
+                        "the tokenizer has none");
+    if (status == RMR_ERR_RANGE)
+        return rmr_fail(err, status,
+                        "a pattern of the tokenizer takes too much work for "
+                        "the text");
+    return rmr_fail_nomem(err, "tokens");
+}
+
 static rmr_status encode(run *r, rmr_truncate truncate, rmr_error *err)
 {
     const rmr_post_processor *post = &r->tokenizer->post;
-    if (!push_special(r, 0, post->before) || !encode_text(r))
+    if (!push_special(r, 0, post->before))
         return rmr_fail_nomem(err, "tokens");
-    rmr_status status = truncate_own(r, truncate, err);
+    rmr_status status = encode_text(r);
     if (status)
+        return explain(status, err);
+    if ((status = truncate_own(r, truncate, err)))
         return status;
     set_type_ids(r);
     if (!push_special(r, post->before, post->before + post->after))

@@ -16,40 +16,14 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_document.h"
+#include "tokenizer/tokenizer_text.h"
 #include "tokenizer/tokenizer_trie.h"
 
 /* ids are below this: a table by id stays small. */
 #define RMR_TOKENIZER_MAX_ID (1 << 24)
 
-/* ---------------------------------------------------------- normalized text */
-
-/*
- * Where normalized bytes come from, from `at` to the next origin's `at`. With
- * length 0 each byte stands for the byte of the text as far from `start` as it
- * is from `at`; else each stands for all of [start, start + length).
- */
-typedef struct rmr_origin {
-    size_t at;
-    size_t start;
-    size_t length;
-} rmr_origin;
-
-/* Well-formed UTF-8 and its origins, sorted by `at`. */
-typedef struct rmr_normalized {
-    unsigned char *bytes;
-    size_t len;
-    size_t capacity;
-    rmr_origin *origins;
-    size_t num_origins;
-    size_t origin_capacity;
-    size_t start_cursor; /* where the last look-ups ended */
-    size_t end_cursor;
-} rmr_normalized;
-
-/* The part [*start, *end) of the text that the normalized bytes [*start,
- * *end), not empty, stand for. Fast when called for ascending bytes. */
-void rmr_normalized_to_text(rmr_normalized *normalized, size_t *start,
-                            size_t *end);
+/* ------------------------------------------------------------ scratch space */
 
 /* A combining mark that waits for those after it, to be put in order. */
 typedef struct rmr_mark {
@@ -58,13 +32,19 @@ typedef struct rmr_mark {
     uint8_t added; /* not the first of its character's decomposition */
 } rmr_mark;
 
-typedef struct rmr_span {
-    size_t start;
-    size_t end;
-} rmr_span;
-
+/* What one thread works in. Zeroed at first. */
 struct rmr_encoder_scratch {
-    rmr_normalized normalized;
+    rmr_normalized texts[3];
+    rmr_normalized *text; /* what the stages have made so far */
+    rmr_normalized *base; /* the normalizer's; the pre-tokenizer keeps it */
+    int open_start; /* the text goes on before what is being normalized, since
+                     * a long one is cut: its beginning is no real one */
+    int open_end;
+    rmr_words words;      /* of text: what the pre-tokenizer has made so far */
+    rmr_words next_words; /* what one of its steps makes of them */
+    struct rmr_regex_scratch *regex; /* tokenizer_regex.h; NULL at first */
+    struct rmr_model_scratch *model; /* the model's own; NULL at first */
+    struct rmr_word_cache *cache;    /* tokenizer_cache.h; NULL at first */
     rmr_mark *marks;
     rmr_mark *sorted_marks; /* as many */
     size_t num_marks;
@@ -73,85 +53,226 @@ struct rmr_encoder_scratch {
     rmr_span *sources; /* of those marks that are not added */
     size_t num_sources;
     size_t source_capacity;
-    rmr_span *words;
-    size_t num_words;
-    size_t word_capacity;
 };
 
 /* Frees what scratch holds and zeroes it. */
 void rmr_encoder_scratch_clear(struct rmr_encoder_scratch *scratch);
 
+/* A step that changes the text writes into _spare, and then makes that the
+ * text with _swap. */
+rmr_normalized *rmr_scratch_spare(struct rmr_encoder_scratch *scratch);
+void rmr_scratch_swap(struct rmr_encoder_scratch *scratch,
+                      rmr_normalized *spare);
+
+/* next_words become words. */
+void rmr_scratch_swap_words(struct rmr_encoder_scratch *scratch);
+
+/* --------------------------------------------------------------- components
+ *
+ * What the "type" of a part of tokenizer.json can be is one record for each
+ * type, in the table of its stage. The table of what is supported in README.md
+ * is written from the same records.
+ */
+typedef struct rmr_component {
+    const char *type;    /* as in the file */
+    const char *options; /* for the README: the fields that are read */
+} rmr_component;
+
+/* Each stage's components by index; NULL beyond the last. */
+const rmr_component *rmr_normalizer_component(size_t index);
+const rmr_component *rmr_pre_tokenizer_component(size_t index);
+const rmr_component *rmr_token_model_component(size_t index);
+
 /* --------------------------------------------------------------- normalizer */
 
+/*
+ * One type of normalizer. open reads the options into *self, allocated, which
+ * close frees; *self stays NULL when there is nothing to keep. run leaves the
+ * scratch's text alone or makes another of it. Errors of run: NOMEM; RANGE
+ * (a pattern takes too much work for the text).
+ *
+ * local: cutting the text between an ASCII letter or digit and a single space
+ * that an ASCII letter follows, and running both parts with open_end and
+ * open_start, gives what running the whole gives. A function of self.
+ */
+typedef struct rmr_normalizer_type {
+    rmr_component component;
+    rmr_status (*open)(void **self, rmr_json_source source, rmr_error *err);
+    void (*close)(void *self);
+    rmr_status (*run)(const void *self, struct rmr_encoder_scratch *scratch);
+    int (*local)(const void *self);
+} rmr_normalizer_type;
+
+extern const rmr_normalizer_type rmr_normalizer_bert;
+
+typedef struct rmr_normalizer_step {
+    const rmr_normalizer_type *type;
+    void *self;
+} rmr_normalizer_step;
+
+/* What is run one after another; none: the text as it is. */
 typedef struct rmr_normalizer {
+    rmr_normalizer_step *steps;
+    size_t count;
+    size_t capacity;
+} rmr_normalizer;
+
+/* `value` is the file's "normalizer", or NULL. `file` is what errors call the
+ * file, here and below. Errors: FORMAT, UNSUPPORTED, NOMEM. */
+rmr_status rmr_normalizer_open(rmr_normalizer *normalizer, const json_t *value,
+                               const char *file, rmr_error *err);
+void rmr_normalizer_close(rmr_normalizer *normalizer);
+
+/* Puts the normal form of text[from, to) into scratch->text and ->base, whose
+ * origins count from text. open_start and open_end are set by the caller.
+ * Errors: NOMEM, RANGE. */
+rmr_status rmr_normalizer_run(const rmr_normalizer *normalizer,
+                              const unsigned char *text, size_t from, size_t to,
+                              struct rmr_encoder_scratch *scratch);
+
+/* Whether all steps are local. */
+int rmr_normalizer_local(const rmr_normalizer *normalizer);
+
+/* BertNormalizer's options, for what needs to know: NULL when the normalizer
+ * is not that alone. */
+typedef struct rmr_bert_options {
     unsigned char clean_text;
     unsigned char handle_chinese_chars;
     unsigned char strip_accents;
     unsigned char lowercase;
-    unsigned char ascii[256]; /* what a byte becomes; RMR_ASCII_OTHER for one
-                               * that takes more than that */
-} rmr_normalizer;
-#define RMR_ASCII_OTHER 0xFF
-
-/* `value` is the file's "normalizer", or NULL. `file` is what errors call the
- * file, here and below. Errors: FORMAT, UNSUPPORTED. */
-rmr_status rmr_normalizer_open(rmr_normalizer *normalizer, const json_t *value,
-                               const char *file, rmr_error *err);
-
-/* Puts the normal form of text[from, to) into scratch->normalized, whose
- * origins count from text. 0 when out of memory. */
-int rmr_normalizer_run(const rmr_normalizer *normalizer,
-                       const unsigned char *text, size_t from, size_t to,
-                       struct rmr_encoder_scratch *scratch);
+} rmr_bert_options;
+const rmr_bert_options *
+rmr_normalizer_bert_options(const rmr_normalizer *normalizer);
 
 /* ------------------------------------------------------------ pre-tokenizer */
 
+/*
+ * One type of pre-tokenizer. run makes scratch->next_words from
+ * scratch->words, in their order, and swaps them; it may make another text too,
+ * into which next_words then point. An empty word is never one.
+ *
+ * cut: what a text that is cut between an ASCII letter or digit and a single
+ * space that an ASCII letter follows does to it.
+ */
+typedef enum rmr_cut {
+    RMR_CUT_CHANGES, /* the words may differ */
+    RMR_CUT_NEUTRAL, /* a word is cut there, and nothing else changes */
+    RMR_CUT_SPLITS   /* nothing changes: a word ends there anyway */
+} rmr_cut;
+
+typedef struct rmr_pre_tokenizer_type {
+    rmr_component component;
+    rmr_status (*open)(void **self, rmr_json_source source, rmr_error *err);
+    void (*close)(void *self);
+    rmr_status (*run)(const void *self, struct rmr_encoder_scratch *scratch);
+    rmr_cut (*cut)(const void *self);
+} rmr_pre_tokenizer_type;
+
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_bert;
+
+typedef struct rmr_pre_tokenizer_step {
+    const rmr_pre_tokenizer_type *type;
+    void *self;
+} rmr_pre_tokenizer_step;
+
+/* What is run one after another; none: all of a text is one word. */
 typedef struct rmr_pre_tokenizer {
-    int splits; /* 0: all of a text is one word */
-    unsigned char byte_class[256];
+    rmr_pre_tokenizer_step *steps;
+    size_t count;
+    size_t capacity;
+    int raw_bytes; /* the last step is ByteLevel and is not run but for its
+                    * words: the model takes bytes as they are */
 } rmr_pre_tokenizer;
 
 rmr_status rmr_pre_tokenizer_open(rmr_pre_tokenizer *pre_tokenizer,
                                   const json_t *value, const char *file,
                                   rmr_error *err);
+void rmr_pre_tokenizer_close(rmr_pre_tokenizer *pre_tokenizer);
 
-/* Puts the words of scratch->normalized.bytes[from, to) into scratch->words.
- * 0 when out of memory. */
-int rmr_pre_tokenizer_run(const rmr_pre_tokenizer *pre_tokenizer, size_t from,
-                          size_t to, struct rmr_encoder_scratch *scratch);
+/* Puts the words of scratch->base[from, to) into scratch->words, spans of
+ * scratch->text. Errors: NOMEM, RANGE. */
+rmr_status rmr_pre_tokenizer_run(const rmr_pre_tokenizer *pre_tokenizer,
+                                 size_t from, size_t to,
+                                 struct rmr_encoder_scratch *scratch);
 
-/* -------------------------------------------------------------------- model */
+/* Of all steps together. */
+rmr_cut rmr_pre_tokenizer_cut(const rmr_pre_tokenizer *pre_tokenizer);
 
-/* Strings by id. */
+/* --------------------------------------------------------------- vocabulary */
+
+#define RMR_NO_ID UINT32_MAX
+
+/* Strings by id, and ids by string. Strings may hold NUL. */
 typedef struct rmr_vocabulary {
-    char *strings;       /* one after another, each terminated */
+    char *strings;       /* one after another, each with a NUL after it */
     uint32_t *string_at; /* [id_limit] 1 + where; 0: no such id */
+    uint32_t *length_of; /* [id_limit] */
     uint32_t id_limit;
-    size_t count;
-    rmr_trie trie; /* strings to ids */
+    size_t count;     /* of strings */
+    uint32_t *slots;  /* [slot_mask + 1] 1 + id, or 0: a hash table */
+    size_t slot_mask; /* a power of two less one */
+    uint64_t seed;
 } rmr_vocabulary;
 
-/* The number of a string, or RMR_TRIE_NONE. */
+/* The id of a string, or RMR_NO_ID. */
 uint32_t rmr_vocabulary_find(const rmr_vocabulary *vocabulary,
                              const char *string, size_t len);
 
-/* WordPiece: greedy longest match first (Schuster and Nakajima 2012). */
-typedef struct rmr_token_model {
+/* The string of an id and its length; NULL when there is none. */
+const char *rmr_vocabulary_string(const rmr_vocabulary *vocabulary, uint32_t id,
+                                  size_t *len);
+
+/* Reads {"string": id, ...}, model.vocab of all models but Unigram. Of equal
+ * strings the last counts. Errors: FORMAT, RANGE, NOMEM. */
+rmr_status rmr_vocabulary_read(rmr_vocabulary *vocabulary,
+                               const rmr_document *document, rmr_error *err);
+
+/* Reads [["string", score], ...], Unigram's model.vocab; *scores, [id_limit],
+ * is allocated. Two ids may have one string; the last is the one it has. */
+rmr_status rmr_vocabulary_read_scores(rmr_vocabulary *vocabulary,
+                                      double **scores,
+                                      const rmr_document *document,
+                                      rmr_error *err);
+void rmr_vocabulary_free(rmr_vocabulary *vocabulary);
+
+/* A trie of all strings with their ids. Errors: NOMEM, RANGE. */
+rmr_status rmr_vocabulary_trie(const rmr_vocabulary *vocabulary, rmr_trie *trie,
+                               rmr_error *err);
+
+/* -------------------------------------------------------------------- model */
+
+/*
+ * One type of model. open reads the document's model and fills the
+ * vocabulary. run appends the tokens of one word, their offsets counted in the
+ * bytes that `word` is a part of and where it begins at `at`. Errors of run:
+ * NOMEM; FORMAT: the word needs an unknown token and the model has none.
+ */
+typedef struct rmr_token_model rmr_token_model;
+
+typedef struct rmr_token_model_type {
+    rmr_component component;
+    rmr_status (*open)(rmr_token_model *model, const rmr_document *document,
+                       rmr_error *err);
+    void (*close)(void *self);
+    rmr_status (*run)(const rmr_token_model *model, const unsigned char *word,
+                      size_t len, size_t at, rmr_encoding *encoding);
+} rmr_token_model_type;
+
+extern const rmr_token_model_type rmr_model_wordpiece;
+
+struct rmr_token_model {
+    const rmr_token_model_type *type;
+    void *self;
     rmr_vocabulary vocabulary;
-    uint32_t unk_id;
-    uint32_t continuing; /* where in the trie the pieces inside a word are, or
-                          * RMR_TRIE_NONE */
-    size_t max_word_chars;
-} rmr_token_model;
+    int raw_bytes; /* words are bytes that stand for ByteLevel's characters */
+};
 
-rmr_status rmr_token_model_open(rmr_token_model *model, const json_t *value,
-                                const char *file, rmr_error *err);
+/* raw_bytes: as above, for a model that can (BPE). Errors: FORMAT,
+ * UNSUPPORTED, RANGE, NOMEM. */
+rmr_status rmr_token_model_open(rmr_token_model *model,
+                                const rmr_document *document, int raw_bytes,
+                                rmr_error *err);
 void rmr_token_model_close(rmr_token_model *model);
-
-/* Appends the tokens of one word, their offsets counted in the bytes that
- * `word` is a part of and where it begins at `at`. 0 when out of memory. */
-int rmr_token_model_run(const rmr_token_model *model, const unsigned char *word,
-                        size_t len, size_t at, rmr_encoding *encoding);
 
 /* Makes room for one token more; 0 when out of memory. */
 int rmr_encoding_grow(rmr_encoding *encoding);
@@ -170,7 +291,7 @@ static inline int rmr_encoding_push(rmr_encoding *encoding, uint32_t id,
 /* ------------------------------------------------------------- added tokens */
 
 typedef struct rmr_added_token {
-    char *content; /* as in the file, terminated */
+    char *content; /* as in the file, with a NUL after it */
     size_t len;
     uint32_t id;
     unsigned char single_word;
@@ -193,7 +314,7 @@ typedef struct rmr_added_tokens {
     size_t count;
     rmr_added_set verbatim;   /* "normalized": false, looked for first */
     rmr_added_set normalized; /* looked for in the normalized rest */
-    int normalized_spaces;    /* one of the latter involves white space */
+    int normalized_spaces; /* one of the latter holds or strips white space */
 } rmr_added_tokens;
 
 /* Errors: FORMAT, UNSUPPORTED, RANGE, NOMEM. */
@@ -203,8 +324,9 @@ rmr_status rmr_added_tokens_open(rmr_added_tokens *added, const json_t *value,
                                  rmr_error *err);
 void rmr_added_tokens_close(rmr_added_tokens *added);
 
-/* The content of an added token; NULL when id is none. */
-const char *rmr_added_string(const rmr_added_tokens *added, uint32_t id);
+/* The added token that has an id; NULL when none. */
+const rmr_added_token *rmr_added_token_by_id(const rmr_added_tokens *added,
+                                             uint32_t id);
 
 /* A search through one text. */
 typedef struct rmr_added_search {
@@ -251,7 +373,11 @@ struct rmr_tokenizer {
     rmr_added_tokens added;
     rmr_post_processor post;
     uint32_t id_limit;
+    int cuts; /* what rmr_tokenizer_cuts in tokenizer_encode.c found */
 };
+
+/* How a long text of this tokenizer may be cut. */
+int rmr_tokenizer_cuts(const rmr_tokenizer *tokenizer);
 
 /* ---------------------------------------------------- reading tokenizer.json
  */
@@ -276,8 +402,31 @@ rmr_status rmr_tokenizer_get_bool(rmr_json_source source, const char *field,
 rmr_status rmr_tokenizer_get_id(rmr_json_source source, const char *field,
                                 uint32_t *out, rmr_error *err);
 
-/* UNSUPPORTED, naming the component's type and what is supported. */
-rmr_status rmr_tokenizer_unsupported(rmr_json_source source,
-                                     const char *supported, rmr_error *err);
+/* A string that may hold NUL, borrowed from the object, and its length. */
+rmr_status rmr_tokenizer_get_bytes(rmr_json_source source, const char *field,
+                                   const char **out, size_t *len,
+                                   rmr_error *err);
+
+/* One of `count` names, as its index. */
+rmr_status rmr_tokenizer_get_choice(rmr_json_source source, const char *field,
+                                    const char *const *names, size_t count,
+                                    size_t *out, rmr_error *err);
+
+/* Which of a stage's components "type" names, as its index. UNSUPPORTED,
+ * naming all, when none does. */
+rmr_status rmr_component_find(rmr_json_source source,
+                              const rmr_component *const *components,
+                              size_t count, size_t *out, rmr_error *err);
+
+/*
+ * Calls `add` for a component of a stage or, when its type is "Sequence", for
+ * each of those in its array `field`, in order, to any depth up to 32. Names
+ * are "FILE: normalizer.normalizers[2]".
+ */
+typedef rmr_status rmr_component_add(void *stage, rmr_json_source source,
+                                     rmr_error *err);
+rmr_status rmr_component_each(rmr_json_source source, const char *field,
+                              rmr_component_add *add, void *stage,
+                              rmr_error *err);
 
 #endif

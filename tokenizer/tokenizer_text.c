@@ -87,29 +87,6 @@ void rmr_normalized_to_text(rmr_normalized *normalized, size_t *start,
 
 /* --------------------------------------------------------------------- text */
 
-/* How many of the len bytes are well-formed from the beginning on. */
-static size_t well_formed(const unsigned char *text, size_t len)
-{
-    size_t at = 0;
-    while (at < len) {
-        uint64_t eight;
-        if (len - at >= sizeof eight) {
-            memcpy(&eight, text + at, sizeof eight);
-            if (!(eight & 0x8080808080808080u)) {
-                at += sizeof eight;
-                continue;
-            }
-        }
-        uint32_t code;
-        size_t n = rmr_utf8_decode(text + at, len - at, &code);
-        if (code == RMR_REPLACEMENT &&
-            (n != 3 || memcmp(text + at, "\xEF\xBF\xBD", 3)))
-            break;
-        at += n;
-    }
-    return at;
-}
-
 /* Appends text[from, to), which is well-formed, as it is. */
 static int append_well_formed(rmr_normalized *out, const unsigned char *text,
                               size_t from, size_t to)
@@ -127,7 +104,7 @@ static int repair(rmr_normalized *out, const unsigned char *text, size_t from,
                   size_t to)
 {
     while (from < to) {
-        size_t good = from + well_formed(text + from, to - from);
+        size_t good = from + rmr_utf8_well_formed(text + from, to - from);
         if (!append_well_formed(out, text, from, good))
             return 0;
         from = good;
@@ -149,7 +126,7 @@ int rmr_normalized_set(rmr_normalized *normalized, const unsigned char *text,
     empty(normalized);
     if (from == to)
         return 1;
-    if (well_formed(text + from, to - from) < to - from)
+    if (rmr_utf8_well_formed(text + from, to - from) < to - from)
         return repair(normalized, text, from, to);
     normalized->bytes = text + from;
     if (!add_origin(normalized, from, 0))
@@ -219,16 +196,18 @@ void rmr_writer_replace(rmr_writer *writer, size_t len, uint32_t code)
     rmr_writer_put(writer, code, rmr_writer_take(writer, len));
 }
 
+rmr_span rmr_writer_last(rmr_writer *writer)
+{
+    uint32_t code;
+    if (!writer->at)
+        return (rmr_span){0, 0};
+    size_t n = rmr_utf8_decode_before(writer->in->bytes, writer->at, &code);
+    return source_of(writer, writer->at - n, n);
+}
+
 void rmr_writer_insert(rmr_writer *writer, uint32_t code)
 {
-    rmr_span source = {0, 0};
-    if (writer->at) {
-        uint32_t previous;
-        size_t n = rmr_utf8_decode_before(writer->in->bytes, writer->at,
-                                          &previous);
-        source = source_of(writer, writer->at - n, n);
-    }
-    rmr_writer_put(writer, code, source);
+    rmr_writer_put(writer, code, rmr_writer_last(writer));
 }
 
 void rmr_writer_prepend(rmr_writer *writer, size_t len, uint32_t code)
@@ -284,8 +263,8 @@ void rmr_writer_copy(rmr_writer *writer, size_t len)
 
 int rmr_words_grow(rmr_words *words)
 {
-    rmr_span *spans = rmr_grow(words->spans, &words->capacity,
-                               words->count + 1, sizeof *spans);
+    rmr_span *spans = rmr_grow(words->spans, &words->capacity, words->count + 1,
+                               sizeof *spans);
     if (spans)
         words->spans = spans;
     return spans != NULL;

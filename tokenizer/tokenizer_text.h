@@ -91,6 +91,9 @@ void rmr_writer_replace(rmr_writer *writer, size_t len, uint32_t code);
  * was used up last does; for nothing, 0 to 0, when there is none. */
 void rmr_writer_insert(rmr_writer *writer, uint32_t code);
 
+/* What the character that was used up last stands for; as _insert. */
+rmr_span rmr_writer_last(rmr_writer *writer);
+
 /* One more character, which stands for what the next one of the input does,
  * and uses nothing up. The input has one. */
 void rmr_writer_prepend(rmr_writer *writer, size_t len, uint32_t code);

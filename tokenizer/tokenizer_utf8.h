@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define RMR_REPLACEMENT 0xFFFD
 
@@ -57,6 +58,29 @@ static inline size_t rmr_utf8_decode(const unsigned char *text, size_t len,
     }
     *code = value;
     return need + 1;
+}
+
+/* How many of the len bytes, from the first on, are well-formed. */
+static inline size_t rmr_utf8_well_formed(const unsigned char *text, size_t len)
+{
+    size_t at = 0;
+    while (at < len) {
+        uint64_t eight;
+        if (len - at >= sizeof eight) {
+            memcpy(&eight, text + at, sizeof eight);
+            if (!(eight & 0x8080808080808080u)) {
+                at += sizeof eight;
+                continue;
+            }
+        }
+        uint32_t code;
+        size_t n = rmr_utf8_decode(text + at, len - at, &code);
+        if (code == RMR_REPLACEMENT &&
+            (n != 3 || memcmp(text + at, "\xEF\xBF\xBD", 3)))
+            break;
+        at += n;
+    }
+    return at;
 }
 
 /* Reads the character that ends before text[end], end >= 1 being where one

@@ -200,62 +200,74 @@ static void test_pre_tokenizer(void **state)
 
 static void test_model(void **state)
 {
-    CHECK(
-        model, {"null", RMR_ERR_FORMAT, {"no \"model\"", ""}},
-        {"{\"type\": \"BPE\"}",
-         RMR_ERR_UNSUPPORTED,
-         {"model.type \"BPE\" is not supported", "WordPiece"}},
-        {"{\"vocab\": {}, \"merges\": []}", RMR_ERR_FORMAT, {"model", "type"}},
-        {"{\"type\": \"WordPiece\"}", RMR_ERR_FORMAT, {"model", "unk_token"}},
-        {"{\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\"}",
-         RMR_ERR_FORMAT,
-         {"model", "continuing_subword_prefix"}},
-        {"{\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", "
-         "\"continuing_subword_prefix\": \"##\"}",
-         RMR_ERR_FORMAT,
-         {"model", "max_input_chars_per_word"}},
-        {"{\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", "
-         "\"continuing_subword_prefix\": \"##\", "
-         "\"max_input_chars_per_word\": -1}",
-         RMR_ERR_RANGE,
-         {"model", "max_input_chars_per_word"}},
-        {"{\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", "
-         "\"continuing_subword_prefix\": \"##\", "
-         "\"max_input_chars_per_word\": 100}",
-         RMR_ERR_FORMAT,
-         {"model", "vocab"}},
-        {"{\"unk_token\": \"[UNK]\", \"continuing_subword_prefix\": \"##\", "
-         "\"max_input_chars_per_word\": 100, \"vocab\": " VOCAB "}",
-         RMR_OK,
-         {0}});
+    CHECK(model, {"null", RMR_ERR_FORMAT, {"no \"model\"", ""}},
+          {"{\"type\": \"Trie\"}",
+           RMR_ERR_UNSUPPORTED,
+           {"model.type \"Trie\" is not supported", "WordPiece"}},
+          {"{\"vocab\": {}}", RMR_ERR_FORMAT, {"model", "type"}},
+          {"{\"type\": \"WordPiece\"}", RMR_ERR_FORMAT, {"model", "unk_token"}},
+          {"{\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\"}",
+           RMR_ERR_FORMAT,
+           {"model", "continuing_subword_prefix"}},
+          {"{\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", "
+           "\"continuing_subword_prefix\": \"##\"}",
+           RMR_ERR_FORMAT,
+           {"model", "max_input_chars_per_word"}},
+          {"{\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", "
+           "\"continuing_subword_prefix\": \"##\", "
+           "\"max_input_chars_per_word\": -1}",
+           RMR_ERR_RANGE,
+           {"model", "max_input_chars_per_word"}},
+          {"{\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", "
+           "\"continuing_subword_prefix\": \"##\", "
+           "\"max_input_chars_per_word\": 100}",
+           RMR_ERR_FORMAT,
+           {"model", "vocab"}},
+          {"{\"unk_token\": \"[UNK]\", \"continuing_subword_prefix\": \"##\", "
+           "\"max_input_chars_per_word\": 100, \"vocab\": " VOCAB "}",
+           RMR_OK,
+           {0}});
 }
 
 static void test_vocabulary(void **state)
 {
-    CHECK(model, {MODEL_START "[]}", RMR_ERR_FORMAT, {"model.vocab", "object"}},
-          {MODEL_START "{}}", RMR_ERR_FORMAT, {"unk_token", "vocab"}},
-          {MODEL_START "{\"[UNK]\": -1}}",
-           RMR_ERR_FORMAT,
-           {"model.vocab", "\"[UNK]\" is negative"}},
-          {MODEL_START "{\"[UNK]\": 16777216}}",
-           RMR_ERR_FORMAT,
-           {"model.vocab", "\"[UNK]\" is 16777216"}},
-          {MODEL_START "{\"[UNK]\": \"0\"}}",
-           RMR_ERR_FORMAT,
-           {"model.vocab", "whole number"}},
-          {MODEL_START "{\"[UNK]\": 0.5}}",
-           RMR_ERR_FORMAT,
-           {"model.vocab", "whole number"}},
-          {MODEL_START "{\"[UNK]\": 0, \"a\": 0}}",
-           RMR_ERR_FORMAT,
-           {"model.vocab", "another"}},
-          {MODEL_START "{\"[UNK]\": 99999999999999999999}}",
-           RMR_ERR_FORMAT,
-           {"JSON", "too large"}},
-          {MODEL_START "{\"[UNK]\": 0, \"[CLS]\": 1, \"a\": 16777215}}",
-           RMR_OK,
-           {0}},
-          {MODEL_START "{\"[UNK]\": 0, \"[CLS]\": 1, \"\": 2}}", RMR_OK, {0}});
+    CHECK(
+        model, {MODEL_START "[]}", RMR_ERR_FORMAT, {"model.vocab", "object"}},
+        {MODEL_START "{}}",
+         RMR_ERR_FORMAT,
+         {"post_processor has the id 1", "no token"}},
+        {MODEL_START "{\"[UNK]\" 1}}", RMR_ERR_FORMAT, {"model.vocab[0]", ""}},
+        {MODEL_START "{\"[UNK]\": 0 \"a\": 1}}",
+         RMR_ERR_FORMAT,
+         {"model.vocab[0]", "comma"}},
+        {MODEL_START "{\"[UNK]\": 0, \"\\x\": 1}}",
+         RMR_ERR_FORMAT,
+         {"model.vocab[1]", "escape"}},
+        {MODEL_START "{\"[UNK]\": 0, \"\xff\": 1}}",
+         RMR_ERR_FORMAT,
+         {"model.vocab[1]", "UTF-8"}},
+        {MODEL_START "{\"[UNK]\": -1}}",
+         RMR_ERR_FORMAT,
+         {"model.vocab[0]", "no id"}},
+        {MODEL_START "{\"[UNK]\": 16777216}}",
+         RMR_ERR_RANGE,
+         {"model.vocab", "\"[UNK]\" is 16777216"}},
+        {MODEL_START "{\"[UNK]\": \"0\"}}",
+         RMR_ERR_FORMAT,
+         {"model.vocab[0]", "no id"}},
+        {MODEL_START "{\"[UNK]\": 0.5}}",
+         RMR_ERR_FORMAT,
+         {"model.vocab[0]", "no id"}},
+        {MODEL_START "{\"[UNK]\": 0, \"a\": 0}}",
+         RMR_ERR_FORMAT,
+         {"model.vocab", "two strings"}},
+        {MODEL_START "{\"[UNK]\": 99999999999999999999}}",
+         RMR_ERR_FORMAT,
+         {"model.vocab[0]", "no id"}},
+        {MODEL_START "{\"[UNK]\": 0, \"[CLS]\": 1, \"a\": 16777215}}",
+         RMR_OK,
+         {0}},
+        {MODEL_START "{\"[UNK]\": 0, \"[CLS]\": 1, \"\": 2}}", RMR_OK, {0}});
 }
 
 static void test_added_tokens(void **state)

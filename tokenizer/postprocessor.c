@@ -1,5 +1,5 @@
 /*
- * tokenizer_postprocessor.c - the post-processor: the tokens that a model
+ * postprocessor.c - the post-processor: the tokens that a model
  * wants before and after those of a text. It must never give an id that the
  * file does not name.
  */
@@ -174,8 +174,10 @@ rmr_status rmr_post_processor_open(rmr_post_processor *post,
     else if (!strcmp(type, "BertProcessing"))
         status = read_bert(post, source, err);
     else
-        status = rmr_tokenizer_unsupported(
-            source, "TemplateProcessing, BertProcessing, null", err);
+        status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                          "%s.type \"%.*s\" is not supported; supported: "
+                          "TemplateProcessing, BertProcessing",
+                          name, rmr_tokenizer_quoted(type), type);
     if (status)
         rmr_post_processor_close(post);
     return status;

@@ -1,0 +1,66 @@
+/*
+ * tokenizer_model.c - the model of a tokenizer.json, by its type. It must
+ * never take one type for another.
+ */
+#include "tokenizer/tokenizer_internal.h"
+
+#include <string.h>
+
+#include "common/base/alloc.h"
+
+static const rmr_token_model_type *const types[] = {
+    &rmr_model_wordpiece,
+};
+enum { NUM_TYPES = sizeof types / sizeof *types };
+
+const rmr_component *rmr_token_model_component(size_t index)
+{
+    return index < NUM_TYPES ? &types[index]->component : NULL;
+}
+
+/* The reference tells a model without a type by its fields. */
+static rmr_status find_type(rmr_json_source source,
+                            const rmr_document *document,
+                            const rmr_token_model_type **type, rmr_error *err)
+{
+    const rmr_component *components[NUM_TYPES];
+    const json_t *model = document->model;
+    size_t index;
+    *type = &rmr_model_wordpiece;
+    if (!json_object_get(model, "type") && document->vocab.begin &&
+        !document->merges.begin && json_object_get(model, "unk_token") &&
+        json_object_get(model, "continuing_subword_prefix"))
+        return RMR_OK;
+    for (size_t i = 0; i < NUM_TYPES; i++)
+        components[i] = &types[i]->component;
+    rmr_status status =
+        rmr_component_find(source, components, NUM_TYPES, &index, err);
+    if (!status)
+        *type = types[index];
+    return status;
+}
+
+rmr_status rmr_token_model_open(rmr_token_model *model,
+                                const rmr_document *document, int raw_bytes,
+                                rmr_error *err)
+{
+    char name[RMR_JSON_NAME_SIZE];
+    memset(model, 0, sizeof *model);
+    rmr_tokenizer_json_name(name, document->file, "model");
+    rmr_status status = find_type((rmr_json_source){document->model, name},
+                                  document, &model->type, err);
+    if (status)
+        return status;
+    model->raw_bytes = raw_bytes;
+    if ((status = model->type->open(model, document, err)))
+        rmr_token_model_close(model);
+    return status;
+}
+
+void rmr_token_model_close(rmr_token_model *model)
+{
+    if (model->self)
+        model->type->close(model->self);
+    rmr_vocabulary_free(&model->vocabulary);
+    memset(model, 0, sizeof *model);
+}

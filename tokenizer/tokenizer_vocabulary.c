@@ -1,0 +1,300 @@
+/*
+ * tokenizer_vocabulary.c - the strings of a model by id, and their ids by
+ * string through a hash table. It must never take more than linear time for a
+ * vocabulary, however its strings were chosen: the hash has a secret seed.
+ */
+#include "tokenizer/tokenizer_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/base/alloc.h"
+
+/* ------------------------------------------------------------------- lookup */
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 32;
+}
+
+static uint64_t hash_of(uint64_t seed, const char *string, size_t len)
+{
+    uint64_t hash = mix(seed, len), value;
+    for (; len >= sizeof value; len -= sizeof value, string += sizeof value) {
+        memcpy(&value, string, sizeof value);
+        hash = mix(hash, value);
+    }
+    value = 0;
+    for (size_t i = 0; i < len; i++)
+        value = value << 8 | (unsigned char)string[i];
+    return mix(hash ^ seed, value);
+}
+
+const char *rmr_vocabulary_string(const rmr_vocabulary *vocabulary, uint32_t id,
+                                  size_t *len)
+{
+    if (id >= vocabulary->id_limit || !vocabulary->string_at[id])
+        return NULL;
+    *len = vocabulary->length_of[id];
+    return vocabulary->strings + vocabulary->string_at[id] - 1;
+}
+
+/* The slot that a string is in, or would be. */
+static size_t find_slot(const rmr_vocabulary *v, const char *string, size_t len)
+{
+    size_t slot = hash_of(v->seed, string, len) & v->slot_mask;
+    for (; v->slots[slot]; slot = (slot + 1) & v->slot_mask) {
+        uint32_t id = v->slots[slot] - 1;
+        if (v->length_of[id] == len &&
+            !memcmp(v->strings + v->string_at[id] - 1, string, len))
+            break;
+    }
+    return slot;
+}
+
+uint32_t rmr_vocabulary_find(const rmr_vocabulary *vocabulary,
+                             const char *string, size_t len)
+{
+    if (!vocabulary->slots)
+        return RMR_NO_ID;
+    /* 0 becomes RMR_NO_ID. */
+    return vocabulary->slots[find_slot(vocabulary, string, len)] - 1;
+}
+
+/* ------------------------------------------------------------------ reading */
+
+/* What grows while a table is read. */
+typedef struct reading {
+    rmr_vocabulary *v;
+    const char *name;
+    size_t strings_used;
+    size_t strings_capacity;
+    size_t at_capacity;
+    size_t length_capacity;
+    size_t used_slots;
+    int last_id_only; /* of two ids with one string only the last has it */
+} reading;
+
+static int grow_slots(rmr_vocabulary *v)
+{
+    enum { FIRST_SLOTS = 1024 };
+    size_t old = v->slots ? v->slot_mask + 1 : 0;
+    size_t size = old ? 2 * old : FIRST_SLOTS;
+    uint32_t *slots = v->slots;
+    uint32_t *grown = rmr_calloc(size, sizeof *grown);
+    if (!grown)
+        return 0;
+    v->slots = grown;
+    v->slot_mask = size - 1;
+    for (size_t i = 0; i < old; i++) {
+        if (!slots[i])
+            continue;
+        size_t len = 0;
+        const char *string = rmr_vocabulary_string(v, slots[i] - 1, &len);
+        v->slots[find_slot(v, string, len)] = slots[i];
+    }
+    rmr_free(slots);
+    return 1;
+}
+
+/* Room for an id; new places are 0. */
+static int reach_id(reading *r, uint32_t id)
+{
+    rmr_vocabulary *v = r->v;
+    size_t need = (size_t)id + 1;
+    if (need <= v->id_limit)
+        return 1;
+    uint32_t *at =
+        rmr_grow(v->string_at, &r->at_capacity, need, sizeof *v->string_at);
+    if (!at)
+        return 0;
+    v->string_at = at;
+    uint32_t *lengths =
+        rmr_grow(v->length_of, &r->length_capacity, need, sizeof *v->length_of);
+    if (!lengths)
+        return 0;
+    v->length_of = lengths;
+    memset(at + v->id_limit, 0, (need - v->id_limit) * sizeof *at);
+    v->id_limit = (uint32_t)need;
+    return 1;
+}
+
+static rmr_status store_string(reading *r, uint32_t id, rmr_json_string string,
+                               rmr_error *err)
+{
+    rmr_vocabulary *v = r->v;
+    size_t need = r->strings_used + string.len + 1;
+    if (need >= UINT32_MAX)
+        return rmr_fail(err, RMR_ERR_RANGE, "%s has over 4 GiB of strings",
+                        r->name);
+    char *strings = rmr_grow(v->strings, &r->strings_capacity, need, 1);
+    if (!strings)
+        return rmr_fail_nomem(err, r->name);
+    v->strings = strings;
+    memcpy(strings + r->strings_used, string.bytes, string.len);
+    strings[need - 1] = '\0';
+    v->string_at[id] = (uint32_t)r->strings_used + 1;
+    v->length_of[id] = (uint32_t)string.len;
+    r->strings_used = need;
+    return RMR_OK;
+}
+
+/* Points the string's slot to id. */
+static rmr_status index_string(reading *r, uint32_t id, rmr_json_string string,
+                               rmr_error *err)
+{
+    rmr_vocabulary *v = r->v;
+    if (2 * r->used_slots >= (v->slots ? v->slot_mask + 1 : 0) &&
+        !grow_slots(v))
+        return rmr_fail_nomem(err, r->name);
+    size_t slot = find_slot(v, string.bytes, string.len);
+    if (!v->slots[slot])
+        r->used_slots++;
+    else if (r->last_id_only)
+        v->string_at[v->slots[slot] - 1] = 0;
+    v->slots[slot] = id + 1;
+    return RMR_OK;
+}
+
+static rmr_status add(reading *r, uint32_t id, rmr_json_string string,
+                      rmr_error *err)
+{
+    if (id >= RMR_TOKENIZER_MAX_ID)
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "%s: the id of \"%.*s\" is 16777216 or more", r->name,
+                        (int)(string.len < 40 ? string.len : 40), string.bytes);
+    if (!reach_id(r, id))
+        return rmr_fail_nomem(err, r->name);
+    if (r->v->string_at[id]) {
+        size_t len = 0;
+        const char *other = rmr_vocabulary_string(r->v, id, &len);
+        if (len == string.len && !memcmp(other, string.bytes, len))
+            return RMR_OK;
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s: the id %u is that of two strings", r->name,
+                        (unsigned)id);
+    }
+    /* Before it is stored: a slot is compared by what its id has. */
+    rmr_status status = index_string(r, id, string, err);
+    return status ? status : store_string(r, id, string, err);
+}
+
+static rmr_status begin(reading *r, rmr_vocabulary *v,
+                        const rmr_document *document, rmr_error *err)
+{
+    *r = (reading){.v = v, .name = document->vocab.name};
+    memset(v, 0, sizeof *v);
+    if (!document->vocab.begin)
+        return rmr_fail(err, RMR_ERR_FORMAT, "%s is missing",
+                        document->vocab.name);
+    /* Without a seed a hostile vocabulary is slow, and nothing else. */
+    if (getrandom(&v->seed, sizeof v->seed, GRND_NONBLOCK) < 0)
+        v->seed = (uint64_t)(uintptr_t)r;
+    return RMR_OK;
+}
+
+static void finish(reading *r)
+{
+    rmr_vocabulary *v = r->v;
+    char *strings = rmr_realloc(v->strings, r->strings_used);
+    if (strings)
+        v->strings = strings;
+    v->count = 0;
+    for (uint32_t id = 0; id < v->id_limit; id++)
+        v->count += v->string_at[id] != 0;
+}
+
+rmr_status rmr_vocabulary_read(rmr_vocabulary *vocabulary,
+                               const rmr_document *document, rmr_error *err)
+{
+    reading r;
+    rmr_json_cursor cursor;
+    rmr_json_string string;
+    uint32_t id;
+    int more = 1;
+    rmr_status status = begin(&r, vocabulary, document, err);
+    if (status)
+        return status;
+    r.last_id_only = 1;
+    rmr_json_cursor_begin(&cursor, &document->vocab);
+    while (!(status = rmr_json_next_id(&cursor, &more, &string, &id, err)) &&
+           more && !(status = add(&r, id, string, err)))
+        ;
+    rmr_json_cursor_end(&cursor);
+    if (status)
+        rmr_vocabulary_free(vocabulary);
+    else
+        finish(&r);
+    return status;
+}
+
+rmr_status rmr_vocabulary_read_scores(rmr_vocabulary *vocabulary,
+                                      double **scores,
+                                      const rmr_document *document,
+                                      rmr_error *err)
+{
+    reading r;
+    rmr_json_cursor cursor;
+    rmr_json_string string;
+    double score, *grown = NULL;
+    size_t capacity = 0;
+    uint32_t id = 0;
+    int more = 1;
+    *scores = NULL;
+    rmr_status status = begin(&r, vocabulary, document, err);
+    if (status)
+        return status;
+    rmr_json_cursor_begin(&cursor, &document->vocab);
+    for (; !(status =
+                 rmr_json_next_score(&cursor, &more, &string, &score, err)) &&
+           more && !(status = add(&r, id, string, err));
+         id++) {
+        grown = rmr_grow(*scores, &capacity, (size_t)id + 1, sizeof **scores);
+        if (!grown) {
+            status = rmr_fail_nomem(err, document->vocab.name);
+            break;
+        }
+        *scores = grown;
+        grown[id] = score;
+    }
+    rmr_json_cursor_end(&cursor);
+    if (!status) {
+        finish(&r);
+        return status;
+    }
+    rmr_vocabulary_free(vocabulary);
+    rmr_free(*scores);
+    *scores = NULL;
+    return status;
+}
+
+void rmr_vocabulary_free(rmr_vocabulary *vocabulary)
+{
+    rmr_free(vocabulary->strings);
+    rmr_free(vocabulary->string_at);
+    rmr_free(vocabulary->length_of);
+    rmr_free(vocabulary->slots);
+    memset(vocabulary, 0, sizeof *vocabulary);
+}
+
+rmr_status rmr_vocabulary_trie(const rmr_vocabulary *vocabulary, rmr_trie *trie,
+                               rmr_error *err)
+{
+    size_t count = 0;
+    rmr_trie_key *keys = rmr_malloc_array(vocabulary->count, sizeof *keys);
+    if (!keys)
+        return rmr_fail_nomem(err, "the vocabulary");
+    for (uint32_t id = 0; id < vocabulary->id_limit; id++) {
+        size_t len = 0;
+        const char *string = rmr_vocabulary_string(vocabulary, id, &len);
+        /* Of two ids with one string the one that the string has. */
+        if (string && rmr_vocabulary_find(vocabulary, string, len) == id)
+            keys[count++] =
+                (rmr_trie_key){(const unsigned char *)string, len, id};
+    }
+    rmr_status status = rmr_trie_build(trie, keys, count, err);
+    rmr_free(keys);
+    return status;
+}
