@@ -10,6 +10,7 @@ never be edited by hand, nor fall back to Python's own Unicode data.
     python tokenizer/make_unicode.py > tokenizer/tokenizer_unicode.inc
 """
 
+import collections
 import random
 import struct
 import sys
@@ -19,7 +20,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers
 from tokenizers import pre_tokenizers
 
 REFERENCE = "0.23.3"
-BLOCK = 64
+BLOCKS = 16, 64
 (SPACE, PUNCT, REMOVED, MARK, WORD, CHINESE, DOTTED, COMBINING, NUMERIC, NFD,
  NFKD, NFC_INERT, NFKC_INERT, SECOND, REGEX_WORD, REGEX_SPACE) = (
      1 << i for i in range(16))
@@ -343,7 +344,7 @@ def clusters():
 
 
 def cut(text, kinds):
-    """text in grapheme clusters, by the rules of Unicode 15.1's annex 29."""
+    """text in grapheme clusters, by the rules of the standard's annex 29."""
     hangul = {LEAD: (LEAD, VOWEL, SYLLABLE_LV, SYLLABLE_LVT),
               VOWEL: (VOWEL, TRAIL), SYLLABLE_LV: (VOWEL, TRAIL),
               TRAIL: (TRAIL,), SYLLABLE_LVT: (TRAIL,)}
@@ -404,17 +405,15 @@ def emit(kind, name, values):
     print("};\n")
 
 
-def emit_stages(name, table, block):
-    """name_at and name_in: table[c] is name_in[name_at[c / block] * block +
-    c % block]."""
+def stages(table, block):
+    """at and values: table[c] is values[at[c // block] * block + c % block]."""
     blocks, found, index = [], {}, []
     for start in range(0, len(table), block):
         part = tuple(table[start:start + block])
         index.append(found.setdefault(part, len(blocks)))
         if index[-1] == len(blocks):
             blocks.append(part)
-    emit("uint8_t" if max(index) < 256 else "uint16_t", name + "_at", index)
-    emit("uint16_t", name + "_in", [v for part in blocks for v in part])
+    return index, [value for part in blocks for value in part]
 
 
 def emit_decompositions(name, table, text):
@@ -432,7 +431,9 @@ def emit_decompositions(name, table, text):
         for c in members:
             word = "".join(map(chr, table[c]))
             parts.append(text.index(word) * 32 + len(word))
-    emit_stages(name + "_group", groups + [0] * (-len(groups) % 128), 128)
+    at, values = stages(groups + [0] * (-len(groups) % 64), 64)
+    emit("uint8_t", name + "_group_at", at)
+    emit("uint16_t", name + "_group", values)
     emit("rmr_decomposition_row", name + "_rows",
          ["{%#x, %d}" % row for row in rows])
     emit("uint32_t", name + "_parts", parts)
@@ -497,11 +498,16 @@ def main():
     print("/*\n * tokenizer_unicode.inc - what the reference does with each"
           " code point;\n * written by make_unicode.py from tokenizers "
           f"{REFERENCE}, never by hand.\n */\n")
-    records = sorted(set(table), key=table.index)
+    # The most frequent have the shortest numbers.
+    records = [r for r, _ in collections.Counter(table).most_common()]
     numbers = {record: i for i, record in enumerate(records)}
     emit("rmr_char", "records",
          ["{%d, %d, %d, %d, %d, %d}" % r for r in records])
-    emit_stages("record", [numbers[r] for r in table], BLOCK)
+    at, values = stages([numbers[r] for r in table], BLOCKS[0])
+    top, at = stages(at, BLOCKS[1])
+    emit("uint8_t", "record_top", top)
+    emit("uint16_t", "record_mid", at)
+    emit("uint16_t", "record_of", values)
     compatible = {c: p for c, p in nfkd_of.items() if nfd_of.get(c) != p}
     pool = pool_of([nfd_of, compatible])
     emit("uint32_t", "pool", [ord(c) for c in pool])

@@ -234,7 +234,7 @@ static int can_cut_bert(const run *r, size_t at)
     const rmr_char *c = rmr_char_of(code);
     int spaced =
         bert && bert->handle_chinese_chars && (c->flags & RMR_CHAR_CHINESE);
-    if (c->order || c->nfd_len ||
+    if (!(c->flags & RMR_CHAR_NFC_INERT) ||
         (c->flags & (RMR_CHAR_SPACE | RMR_CHAR_REMOVED | RMR_CHAR_MARK)))
         return 0;
     /* One that is looked for in normal form begins and ends at the cut at

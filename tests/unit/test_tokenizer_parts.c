@@ -207,7 +207,7 @@ static void test_characters(void **state)
         const rmr_char *c = rmr_char_of(cases[i].code);
         uint32_t parts[RMR_NFD_MAX];
         unsigned count = rmr_char_decompose(cases[i].code, c, parts);
-        assert_int_equal(c->flags, cases[i].flags);
+        assert_int_equal(c->flags & 127, cases[i].flags);
         assert_int_equal(c->lower, cases[i].lower);
         for (unsigned n = 0; n < 4; n++)
             assert_int_equal(n < count ? parts[n] : 0, cases[i].nfd[n]);
