@@ -38,8 +38,7 @@ static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
         (status = rmr_pre_tokenizer_open(&t->pre_tokenizer,
                                          json_object_get(root, "pre_tokenizer"),
                                          file, err)) ||
-        (status = rmr_token_model_open(&t->model, document,
-                                       t->pre_tokenizer.raw_bytes, err)) ||
+        (status = rmr_token_model_open(&t->model, document, err)) ||
         (status = rmr_added_tokens_open(&t->added,
                                         json_object_get(root, "added_tokens"),
                                         &t->normalizer, &t->model, file, err)))

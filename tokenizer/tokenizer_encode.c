@@ -19,8 +19,7 @@
 #endif
 
 enum {
-    KEPT_SLACK = 4096,     /* tokens beyond those that truncation keeps */
-    KEPT_SCRATCH = 1 << 22 /* bytes that one text leaves for the next */
+    KEPT_SLACK = 4096 /* tokens beyond those that truncation keeps */
 };
 
 /* The state of one call. */
@@ -49,39 +48,6 @@ int rmr_encoding_grow(rmr_encoding *encoding)
     return tokens != NULL;
 }
 
-void rmr_encoder_scratch_clear(struct rmr_encoder_scratch *scratch)
-{
-    for (int i = 0; i < 3; i++)
-        rmr_normalized_free(&scratch->texts[i]);
-    rmr_free(scratch->words.spans);
-    rmr_free(scratch->next_words.spans);
-    rmr_free(scratch->marks);
-    rmr_free(scratch->sorted_marks);
-    rmr_free(scratch->sources);
-    memset(scratch, 0, sizeof *scratch);
-}
-
-rmr_normalized *rmr_scratch_spare(struct rmr_encoder_scratch *scratch)
-{
-    rmr_normalized *spare = scratch->texts;
-    while (spare == scratch->text || spare == scratch->base)
-        spare++;
-    return spare;
-}
-
-void rmr_scratch_swap(struct rmr_encoder_scratch *scratch,
-                      rmr_normalized *spare)
-{
-    scratch->text = spare;
-}
-
-void rmr_scratch_swap_words(struct rmr_encoder_scratch *scratch)
-{
-    rmr_words words = scratch->words;
-    scratch->words = scratch->next_words;
-    scratch->next_words = words;
-}
-
 void rmr_encoding_free(rmr_encoding *encoding)
 {
     if (!encoding)
@@ -91,20 +57,6 @@ void rmr_encoding_free(rmr_encoding *encoding)
     rmr_free(encoding->scratch);
     rmr_free(encoding->tokens);
     memset(encoding, 0, sizeof *encoding);
-}
-
-/* A text that is all one word, say, must not hold its memory for ever. */
-static void trim_scratch(struct rmr_encoder_scratch *s)
-{
-    size_t bytes =
-        (s->mark_capacity + s->sorted_capacity) * sizeof(rmr_mark) +
-        (s->source_capacity + s->words.capacity + s->next_words.capacity) *
-            sizeof(rmr_span);
-    for (int i = 0; i < 3; i++)
-        bytes += s->texts[i].capacity +
-                 s->texts[i].origin_capacity * sizeof(rmr_origin);
-    if (bytes > KEPT_SCRATCH)
-        rmr_encoder_scratch_clear(s);
 }
 
 /* ------------------------------------------------------------------- stages */
@@ -425,6 +377,6 @@ rmr_status rmr_tokenizer_encode(const rmr_tokenizer *tokenizer,
     rmr_status status = encode(&r, truncate, err);
     if (status)
         encoding->count = 0;
-    trim_scratch(encoding->scratch);
+    rmr_encoder_scratch_trim(encoding->scratch);
     return status;
 }

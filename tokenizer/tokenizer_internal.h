@@ -17,6 +17,7 @@
 #include "common/base/json.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_document.h"
+#include "tokenizer/tokenizer_regex.h"
 #include "tokenizer/tokenizer_text.h"
 #include "tokenizer/tokenizer_trie.h"
 
@@ -42,9 +43,10 @@ struct rmr_encoder_scratch {
     int open_end;
     rmr_words words;      /* of text: what the pre-tokenizer has made so far */
     rmr_words next_words; /* what one of its steps makes of them */
-    struct rmr_regex_scratch *regex; /* tokenizer_regex.h; NULL at first */
-    struct rmr_model_scratch *model; /* the model's own; NULL at first */
-    struct rmr_word_cache *cache;    /* tokenizer_cache.h; NULL at first */
+    rmr_regex_scratch regex;
+    struct rmr_word_cache *cache; /* tokenizer_cache.h; NULL at first */
+    void *room;                   /* a model's, for one word */
+    size_t room_size;
     rmr_mark *marks;
     rmr_mark *sorted_marks; /* as many */
     size_t num_marks;
@@ -57,6 +59,13 @@ struct rmr_encoder_scratch {
 
 /* Frees what scratch holds and zeroes it. */
 void rmr_encoder_scratch_clear(struct rmr_encoder_scratch *scratch);
+
+/* Frees what one huge text has left behind. */
+void rmr_encoder_scratch_trim(struct rmr_encoder_scratch *scratch);
+
+/* scratch->room with at least `size` bytes, whatever it held lost; NULL when
+ * out of memory. */
+void *rmr_scratch_room(struct rmr_encoder_scratch *scratch, size_t size);
 
 /* A step that changes the text writes into _spare, and then makes that the
  * text with _swap. */
@@ -235,6 +244,9 @@ rmr_status rmr_vocabulary_read_scores(rmr_vocabulary *vocabulary,
                                       rmr_error *err);
 void rmr_vocabulary_free(rmr_vocabulary *vocabulary);
 
+/* The ids of "<0x00>" to "<0xFF>", which stand for bytes; RMR_NO_ID. */
+void rmr_byte_token_ids(const rmr_vocabulary *vocabulary, uint32_t ids[256]);
+
 /* A trie of all strings with their ids. Errors: NOMEM, RANGE. */
 rmr_status rmr_vocabulary_trie(const rmr_vocabulary *vocabulary, rmr_trie *trie,
                                rmr_error *err);
@@ -258,20 +270,26 @@ typedef struct rmr_token_model_type {
                       size_t len, size_t at, rmr_encoding *encoding);
 } rmr_token_model_type;
 
+extern const rmr_token_model_type rmr_model_bpe;
+extern const rmr_token_model_type rmr_model_unigram;
+extern const rmr_token_model_type rmr_model_wordlevel;
 extern const rmr_token_model_type rmr_model_wordpiece;
 
 struct rmr_token_model {
     const rmr_token_model_type *type;
     void *self;
     rmr_vocabulary vocabulary;
-    int raw_bytes; /* words are bytes that stand for ByteLevel's characters */
+    int raw_bytes;   /* words are bytes that stand for ByteLevel's characters */
+    uint64_t number; /* no other opened model has it */
 };
 
-/* raw_bytes: as above, for a model that can (BPE). Errors: FORMAT,
- * UNSUPPORTED, RANGE, NOMEM. */
+/* Errors: FORMAT, UNSUPPORTED, RANGE, NOMEM. */
 rmr_status rmr_token_model_open(rmr_token_model *model,
-                                const rmr_document *document, int raw_bytes,
-                                rmr_error *err);
+                                const rmr_document *document, rmr_error *err);
+
+/* Makes a BPE model take raw bytes, if its vocabulary has a symbol for each of
+ * them; returns whether it does. */
+int rmr_token_model_use_raw_bytes(rmr_token_model *model);
 void rmr_token_model_close(rmr_token_model *model);
 
 /* Makes room for one token more; 0 when out of memory. */

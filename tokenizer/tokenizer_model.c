@@ -4,11 +4,15 @@
  */
 #include "tokenizer/tokenizer_internal.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
 
 static const rmr_token_model_type *const types[] = {
+    &rmr_model_bpe,
+    &rmr_model_unigram,
+    &rmr_model_wordlevel,
     &rmr_model_wordpiece,
 };
 enum { NUM_TYPES = sizeof types / sizeof *types };
@@ -17,6 +21,8 @@ const rmr_component *rmr_token_model_component(size_t index)
 {
     return index < NUM_TYPES ? &types[index]->component : NULL;
 }
+
+static atomic_uint_fast64_t last_number;
 
 /* The reference tells a model without a type by its fields. */
 static rmr_status find_type(rmr_json_source source,
@@ -41,8 +47,7 @@ static rmr_status find_type(rmr_json_source source,
 }
 
 rmr_status rmr_token_model_open(rmr_token_model *model,
-                                const rmr_document *document, int raw_bytes,
-                                rmr_error *err)
+                                const rmr_document *document, rmr_error *err)
 {
     char name[RMR_JSON_NAME_SIZE];
     memset(model, 0, sizeof *model);
@@ -51,7 +56,7 @@ rmr_status rmr_token_model_open(rmr_token_model *model,
                                   document, &model->type, err);
     if (status)
         return status;
-    model->raw_bytes = raw_bytes;
+    model->number = atomic_fetch_add(&last_number, 1) + 1;
     if ((status = model->type->open(model, document, err)))
         rmr_token_model_close(model);
     return status;

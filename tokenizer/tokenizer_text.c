@@ -78,11 +78,19 @@ static size_t end_of(const rmr_origin *o)
 void rmr_normalized_to_text(rmr_normalized *normalized, size_t *start,
                             size_t *end)
 {
+    const unsigned char *bytes = normalized->bytes;
+    size_t from = *start, to = *end;
     const rmr_origin *o =
-        find_origin(normalized, *start, &normalized->start_cursor);
-    *start = o->length ? o->start : o->start + (*start - o->at);
-    o = find_origin(normalized, *end - 1, &normalized->end_cursor);
-    *end = o->length ? end_of(o) : o->start + (*end - o->at);
+        find_origin(normalized, from, &normalized->start_cursor);
+    /* A part of a character stands for all of it. */
+    while (!o->length && rmr_utf8_is_continuation(bytes[from]))
+        from--;
+    *start = o->length ? o->start : o->start + (from - o->at);
+    o = find_origin(normalized, to - 1, &normalized->end_cursor);
+    while (!o->length && to < normalized->len &&
+           rmr_utf8_is_continuation(bytes[to]))
+        to++;
+    *end = o->length ? end_of(o) : o->start + (to - o->at);
 }
 
 /* --------------------------------------------------------------------- text */

@@ -5,32 +5,15 @@
  */
 #include "tokenizer/tokenizer_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "common/base/alloc.h"
+#include "tokenizer/tokenizer_hash.h"
 
 /* ------------------------------------------------------------------- lookup */
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
-    return hash ^ hash >> 32;
-}
-
-static uint64_t hash_of(uint64_t seed, const char *string, size_t len)
-{
-    uint64_t hash = mix(seed, len), value;
-    for (; len >= sizeof value; len -= sizeof value, string += sizeof value) {
-        memcpy(&value, string, sizeof value);
-        hash = mix(hash, value);
-    }
-    value = 0;
-    for (size_t i = 0; i < len; i++)
-        value = value << 8 | (unsigned char)string[i];
-    return mix(hash ^ seed, value);
-}
 
 const char *rmr_vocabulary_string(const rmr_vocabulary *vocabulary, uint32_t id,
                                   size_t *len)
@@ -44,7 +27,7 @@ const char *rmr_vocabulary_string(const rmr_vocabulary *vocabulary, uint32_t id,
 /* The slot that a string is in, or would be. */
 static size_t find_slot(const rmr_vocabulary *v, const char *string, size_t len)
 {
-    size_t slot = hash_of(v->seed, string, len) & v->slot_mask;
+    size_t slot = rmr_hash(v->seed, string, len) & v->slot_mask;
     for (; v->slots[slot]; slot = (slot + 1) & v->slot_mask) {
         uint32_t id = v->slots[slot] - 1;
         if (v->length_of[id] == len &&
@@ -297,4 +280,13 @@ rmr_status rmr_vocabulary_trie(const rmr_vocabulary *vocabulary, rmr_trie *trie,
     rmr_status status = rmr_trie_build(trie, keys, count, err);
     rmr_free(keys);
     return status;
+}
+
+void rmr_byte_token_ids(const rmr_vocabulary *vocabulary, uint32_t ids[256])
+{
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char name[8];
+        int len = snprintf(name, sizeof name, "<0x%02X>", byte);
+        ids[byte] = rmr_vocabulary_find(vocabulary, name, (size_t)len);
+    }
 }
