@@ -166,6 +166,8 @@ def show(row, ours, reference, data, limit, truncate):
     answers to it."""
     short = minimise(
         data, lambda text: differs(ours, reference, text, limit, truncate))
+    if any(short == shown[0] for shown in row.shown):
+        return
     batch = Batch([short])
     got = ours.encode(batch, limit, truncate)
     answer = got.of(0) if got.counts[0] >= 0 else ours.message()
@@ -181,7 +183,7 @@ def compare(row, ours, reference, batch, limit=0, truncate=END):
     row.unanswered += int((expected.counts < 0).sum())
     row.tokens += len(expected.ids)
     row.differences += len(bad)
-    for i in sorted(bad, key=lambda i: len(batch.data[i])):
+    for i in sorted(bad, key=lambda i: len(batch.data[i]))[:4 * SHOWN]:
         if len(row.shown) < SHOWN:
             show(row, ours, reference, batch.data[i], limit, truncate)
     return expected
