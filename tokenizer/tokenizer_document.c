@@ -53,28 +53,42 @@ static int skip_string(scan *s)
     return 1;
 }
 
+/* From behind the opening bracket of an array or object to behind its end. */
+static int skip_nested(scan *s)
+{
+    static const signed char steps[256] = {
+        ['{'] = 1, ['['] = 1, ['}'] = -1, [']'] = -1, ['"'] = 2};
+    for (size_t depth = 1; s->at < s->end;) {
+        int step = steps[(unsigned char)*s->at++];
+        if (!step)
+            continue;
+        if (step == 2) {
+            if (!skip_string(s))
+                return 0;
+            continue;
+        }
+        depth += (size_t)step;
+        if (!depth)
+            return 1;
+    }
+    return 0;
+}
+
 static int skip_value(scan *s)
 {
-    size_t depth = 0;
-    do {
-        skip_spaces(s);
-        if (s->at == s->end)
-            return 0;
-        char c = *s->at++;
-        if (c == '"' && !skip_string(s))
-            return 0;
-        if (c == '{' || c == '[')
-            depth++;
-        if (c == '}' || c == ']') {
-            if (!depth--)
-                return 0;
-        }
-        if (!strchr("{}[]\",:", c)) {
-            while (s->at < s->end && !is_space(*s->at) &&
-                   !strchr("{}[]\",:", *s->at))
-                s->at++;
-        }
-    } while (depth);
+    skip_spaces(s);
+    if (s->at == s->end)
+        return 0;
+    if (*s->at == '"') {
+        s->at++;
+        return skip_string(s);
+    }
+    if (*s->at == '{' || *s->at == '[') {
+        s->at++;
+        return skip_nested(s);
+    }
+    while (s->at < s->end && *s->at != ',' && *s->at != '}' && *s->at != ']')
+        s->at++;
     return 1;
 }
 

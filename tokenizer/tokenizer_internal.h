@@ -218,6 +218,7 @@ typedef struct rmr_vocabulary {
     uint32_t *length_of; /* [id_limit] */
     uint32_t id_limit;
     size_t count;     /* of strings */
+    int shares;       /* two ids have one string, which has one of them */
     uint32_t *slots;  /* [slot_mask + 1] 1 + id, or 0: a hash table */
     size_t slot_mask; /* a power of two less one */
     uint64_t seed;
@@ -247,7 +248,7 @@ void rmr_vocabulary_free(rmr_vocabulary *vocabulary);
 /* The ids of "<0x00>" to "<0xFF>", which stand for bytes; RMR_NO_ID. */
 void rmr_byte_token_ids(const rmr_vocabulary *vocabulary, uint32_t ids[256]);
 
-/* A trie of all strings with their ids. Errors: NOMEM, RANGE. */
+/* A trie of all strings with the ids that they have. Errors: NOMEM, RANGE. */
 rmr_status rmr_vocabulary_trie(const rmr_vocabulary *vocabulary, rmr_trie *trie,
                                rmr_error *err);
 

@@ -50,6 +50,80 @@ static int compare_keys(const void *left, const void *right)
     return order ? order : (a->len > b->len) - (a->len < b->len);
 }
 
+/* -------------------------------------------------------------------- order
+ *
+ * Keys are sorted by their first bytes as one number, digit by digit, and then
+ * those that share these by comparison.
+ */
+typedef struct ordered {
+    uint64_t prefix;
+    size_t index;
+} ordered;
+
+static uint64_t prefix_of(const rmr_trie_key *key)
+{
+    uint64_t prefix = 0;
+    for (size_t i = 0; i < sizeof prefix; i++)
+        prefix = prefix << 8 | (i < key->len ? key->bytes[i] : 0);
+    return prefix;
+}
+
+/* Sorts `list` by prefix; `other` has as much room. Where the result is. */
+static ordered *sort_prefixes(ordered *list, ordered *other, size_t count)
+{
+    enum { DIGITS = sizeof(uint64_t) };
+    size_t counts[DIGITS][256] = {{0}};
+    for (size_t i = 0; i < count; i++) {
+        for (int digit = 0; digit < DIGITS; digit++)
+            counts[digit][list[i].prefix >> 8 * digit & 255]++;
+    }
+    for (int digit = 0; digit < DIGITS; digit++) {
+        size_t at = 0;
+        if (counts[digit][list[0].prefix >> 8 * digit & 255] == count)
+            continue;
+        for (int value = 0; value < 256; value++) {
+            size_t n = counts[digit][value];
+            counts[digit][value] = at;
+            at += n;
+        }
+        for (size_t i = 0; i < count; i++)
+            other[counts[digit][list[i].prefix >> 8 * digit & 255]++] = list[i];
+        ordered *sorted = other;
+        other = list;
+        list = sorted;
+    }
+    return list;
+}
+
+/* 0 when out of memory. */
+static int sort_keys(rmr_trie_key *keys, size_t count)
+{
+    ordered *lists = rmr_malloc_array(2 * count, sizeof *lists);
+    rmr_trie_key *unsorted = rmr_malloc_array(count, sizeof *unsorted);
+    int ok = lists && unsorted;
+    if (ok && count) {
+        for (size_t i = 0; i < count; i++)
+            lists[i] = (ordered){prefix_of(&keys[i]), i};
+        memcpy(unsorted, keys, count * sizeof *keys);
+        const ordered *sorted = sort_prefixes(lists, lists + count, count);
+        for (size_t i = 0; i < count; i++)
+            keys[i] = unsorted[sorted[i].index];
+        for (size_t from = 0, to; from < count; from = to) {
+            for (to = from + 1;
+                 to < count && sorted[to].prefix == sorted[from].prefix; to++)
+                ;
+            if (to - from > 1)
+                qsort(keys + from, to - from, sizeof *keys, compare_keys);
+        }
+    }
+    rmr_free(lists);
+    rmr_free(unsorted);
+    return ok;
+}
+
+/* ------------------------------------------------------------------ building
+ */
+
 static void take_place(builder *b, uint32_t place)
 {
     free_place *p = &b->places[place];
@@ -197,9 +271,7 @@ rmr_status rmr_trie_build(rmr_trie *trie, rmr_trie_key *keys, size_t count,
             return rmr_fail(err, RMR_ERR_RANGE,
                             "the vocabulary has over %d bytes", MAX_BYTES);
     }
-    if (count)
-        qsort(keys, count, sizeof *keys, compare_keys);
-    if (build(&b, count)) {
+    if (sort_keys(keys, count) && build(&b, count)) {
         trie->units = b.units;
         trie->size = b.size;
         b.units = NULL;

@@ -57,14 +57,23 @@ typedef struct reading {
     size_t at_capacity;
     size_t length_capacity;
     size_t used_slots;
+    size_t first_slots;
     int last_id_only; /* of two ids with one string only the last has it */
 } reading;
 
-static int grow_slots(rmr_vocabulary *v)
+/* Few enough not to be too many for any table of so many bytes. */
+static size_t first_slots(size_t bytes)
 {
-    enum { FIRST_SLOTS = 1024 };
+    size_t slots = 1024;
+    while (slots < RMR_TOKENIZER_MAX_ID && 32 * slots <= bytes)
+        slots *= 2;
+    return slots;
+}
+
+static int grow_slots(rmr_vocabulary *v, size_t first)
+{
     size_t old = v->slots ? v->slot_mask + 1 : 0;
-    size_t size = old ? 2 * old : FIRST_SLOTS;
+    size_t size = old ? 2 * old : first;
     uint32_t *slots = v->slots;
     uint32_t *grown = rmr_calloc(size, sizeof *grown);
     if (!grown)
@@ -130,13 +139,15 @@ static rmr_status index_string(reading *r, uint32_t id, rmr_json_string string,
 {
     rmr_vocabulary *v = r->v;
     if (2 * r->used_slots >= (v->slots ? v->slot_mask + 1 : 0) &&
-        !grow_slots(v))
+        !grow_slots(v, r->first_slots))
         return rmr_fail_nomem(err, r->name);
     size_t slot = find_slot(v, string.bytes, string.len);
     if (!v->slots[slot])
         r->used_slots++;
     else if (r->last_id_only)
         v->string_at[v->slots[slot] - 1] = 0;
+    else
+        v->shares = 1;
     v->slots[slot] = id + 1;
     return RMR_OK;
 }
@@ -172,6 +183,8 @@ static rmr_status begin(reading *r, rmr_vocabulary *v,
     if (!document->vocab.begin)
         return rmr_fail(err, RMR_ERR_FORMAT, "%s is missing",
                         document->vocab.name);
+    r->first_slots =
+        first_slots((size_t)(document->vocab.end - document->vocab.begin));
     /* Without a seed a hostile vocabulary is slow, and nothing else. */
     if (getrandom(&v->seed, sizeof v->seed, GRND_NONBLOCK) < 0)
         v->seed = (uint64_t)(uintptr_t)r;
@@ -272,8 +285,8 @@ rmr_status rmr_vocabulary_trie(const rmr_vocabulary *vocabulary, rmr_trie *trie,
     for (uint32_t id = 0; id < vocabulary->id_limit; id++) {
         size_t len = 0;
         const char *string = rmr_vocabulary_string(vocabulary, id, &len);
-        /* Of two ids with one string the one that the string has. */
-        if (string && rmr_vocabulary_find(vocabulary, string, len) == id)
+        if (string && (!vocabulary->shares ||
+                       rmr_vocabulary_find(vocabulary, string, len) == id))
             keys[count++] =
                 (rmr_trie_key){(const unsigned char *)string, len, id};
     }
