@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import make_tokenizers as make  # noqa: E402
-from tokenizer_pair import END, START, Batch, Library  # noqa: E402
+from tokenizer_pair import CUTS, END, START, Batch, Library  # noqa: E402
 from tokenizer_pair import Reference, Refused, Remora  # noqa: E402
 from tokenizer_pair import differing, differs, minimise  # noqa: E402
 from tokenizer_pair import panics_unheard, vocabulary  # noqa: E402
@@ -110,9 +110,7 @@ class Hunt:
     def __init__(self, options):
         self.options = options
         self.library = Library("tokenizer")
-        self.cuts = Library(
-            "tokenizer-cuts", "-DRMR_TOKENIZER_FIRST_WINDOW=4",
-            "-DRMR_TOKENIZER_LAST_WINDOW=16")
+        self.cuts = Library("tokenizer-cuts", *CUTS)
         self.parts = Parts()
         self.counts = dict.fromkeys(
             ("tokenizers", "refused by both", "refused by Remora",

@@ -1,175 +1,61 @@
 #!/usr/bin/env python3
-"""The tokenizer against the pinned `tokenizers`, live: every code point, random
-texts, every option that is supported, truncation, long texts and speed. It
-must never pass over a difference: each is printed, and the exit status is 0
+"""A BERT tokenizer against the pinned `tokenizers`, live: every code point,
+random texts, random options and added tokens, truncation, long texts. It must
+never pass over a difference: each is printed, and the exit status is 0
 only when there is none.
 
-usage: tokenizer_live.py TOKENIZER_JSON [--texts N] [--seed N] [--no-speed]
-
-Needs requirements-parity.txt beside it, a C compiler and jansson; builds the
-tokenizer into build/tests by itself.
+usage: tokenizer_live.py TOKENIZER_JSON [--texts N] [--seed N]
 """
 
 import argparse
-import ctypes
 import itertools
 import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
-import time
 import unicodedata
-from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_size_t
-from ctypes import c_uint32, c_void_p
 from pathlib import Path
 
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import tokenizers  # noqa: E402
+import tokenizer_pair  # noqa: E402
+from tokenizer_pair import END, START, Batch, Library, Refused  # noqa: E402
+from tokenizer_texts import CODE_POINTS  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-REFERENCE = "0.23.3"
-SOURCES = ["tokenizer/*.c", "common/base/alloc.c", "common/base/error.c",
-           "common/base/file.c", "common/base/json.c"]
-END, START, NONE = 0, 1, 2
-UNSUPPORTED, TOO_LONG = -4, -6
-CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+NONE = 2
+TOO_LONG = -6
 
 
-# ------------------------------------------------------------------- Remora
-
-class Error(ctypes.Structure):
-    _fields_ = [("status", c_int), ("message", c_char * 512)]
-
-
-class Token(ctypes.Structure):
-    _fields_ = [("id", c_uint32), ("type_id", c_uint32),
-                ("start", c_size_t), ("end", c_size_t)]
-
-
-class Encoding(ctypes.Structure):
-    _fields_ = [("tokens", POINTER(Token)), ("count", c_size_t),
-                ("truncated", c_int), ("capacity", c_size_t),
-                ("scratch", c_void_p)]
-
-
-def load_library(name, *flags):
-    output = ROOT / "build" / "tests" / name
-    output.parent.mkdir(parents=True, exist_ok=True)
-    sources = [str(path) for pattern in SOURCES
-               for path in sorted(ROOT.glob(pattern))]
-    subprocess.run(
-        [os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-O3",
-         "-fPIC", "-shared", f"-I{ROOT}", *flags, "-o", str(output),
-         *sources, "-ljansson"], check=True)
-    lib = ctypes.CDLL(str(output))
-    lib.rmr_tokenizer_open.argtypes = [
-        POINTER(c_void_p), c_char_p, POINTER(Error)]
-    lib.rmr_tokenizer_close.argtypes = [c_void_p]
-    lib.rmr_tokenizer_close.restype = None
-    lib.rmr_encoding_free.argtypes = [POINTER(Encoding)]
-    lib.rmr_encoding_free.restype = None
-    lib.rmr_tokenizer_encode.argtypes = [
-        c_void_p, c_char_p, c_size_t, c_size_t, c_int, POINTER(Encoding),
-        POINTER(Error)]
-    return lib
-
-
-class Refused(Exception):
-    """A status other than RMR_OK."""
-
-    def __init__(self, error):
-        super().__init__(error.message.decode())
-        self.status = error.status
-
-
-class Remora:
+class Remora(tokenizer_pair.Remora):
     """A tokenizer.json, given as parsed JSON, opened by Remora."""
 
     lib = None
 
     def __init__(self, config):
-        self.handle, self.encoding = c_void_p(), Encoding()
-        error = Error()
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(config, file)
             file.flush()
-            if self.lib.rmr_tokenizer_open(
-                    byref(self.handle), file.name.encode(), byref(error)):
-                raise Refused(error)
+            super().__init__(self.lib, file.name)
 
-    def __del__(self):
-        self.lib.rmr_encoding_free(byref(self.encoding))
-        self.lib.rmr_tokenizer_close(self.handle)
-
-    def run(self, data, limit=0, truncate=END):
-        """Encodes and leaves the result where it is."""
-        error = Error()
-        if self.lib.rmr_tokenizer_encode(
-                self.handle, data, len(data), limit, truncate,
-                byref(self.encoding), byref(error)):
-            raise Refused(error)
-        return self.encoding
-
-    def encode(self, data, limit=0, truncate=END):
-        """Ids, byte offsets and type ids."""
-        encoding = self.run(data, limit, truncate)
-        count = encoding.count
-        if not count:
-            return [], [], []
-        words = memoryview(ctypes.cast(
-            encoding.tokens, POINTER(Token * count)).contents)
-        words = words.cast("B").cast("Q").tolist()
-        return ([w & 0xFFFFFFFF for w in words[::3]],
-                list(zip(words[1::3], words[2::3])),
-                [w >> 32 for w in words[::3]])
+    def tokens(self, data, limit=0, truncate=END):
+        """One text's tokens, or its status; and whether it was cut."""
+        answer = self.encode(Batch([data]), limit, truncate)
+        return (answer.of(0) if answer.counts[0] >= 0
+                else int(answer.counts[0])), bool(answer.cut[0])
 
 
-# ---------------------------------------------------------------- reference
-
-def byte_starts(data):
-    """The text that bytes stand for, and where in them each of its characters
-    begins, and the end."""
-    text = data.decode("utf-8", errors="replace")
-    if len(text) == len(data):
-        return text, range(len(data) + 1)
-    starts, at = [], 0
-    while at < len(data):
-        starts.append(at)
-        for size in range(1, 5):
-            try:
-                data[at:at + size].decode()
-                break
-            except UnicodeDecodeError as error:
-                # What could go on is tried one byte longer.
-                if (error.reason == "unexpected end of data"
-                        and at + size < len(data)):
-                    continue
-                size = error.end - error.start
-                break
-        at += size
-    assert len(starts) == len(text)
-    return text, starts + [at]
-
-
-class Reference:
+class Reference(tokenizer_pair.Reference):
     """The same JSON, opened by the reference."""
 
     def __init__(self, config):
-        self.tokenizer = tokenizers.Tokenizer.from_str(json.dumps(config))
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(config, file)
+            file.flush()
+            super().__init__(file.name)
 
-    def encode(self, data, limit=0, truncate=END):
-        text, starts = byte_starts(data)
-        if limit:
-            self.tokenizer.enable_truncation(
-                limit, direction="left" if truncate == START else "right")
-        else:
-            self.tokenizer.no_truncation()
-        result = self.tokenizer.encode(text)
-        return (result.ids, [(starts[a], starts[b]) for a, b in result.offsets],
-                result.type_ids)
+    def tokens(self, data, limit=0, truncate=END):
+        """One text's tokens; None when the reference has no answer."""
+        return self.encode(Batch([data]), limit, truncate).of(0)
 
 
 # --------------------------------------------------------------- comparison
@@ -187,17 +73,9 @@ class Tally:
 
     def compare(self, ours, reference, data, note, limit=0, truncate=END):
         self.compared += 1
-        try:
-            expected = reference.encode(data, limit, truncate)
-        except BaseException as error:  # a Rust panic is no Exception
-            if "bad split" not in str(error):
-                raise
-            return True  # the reference has no answer
-        try:
-            got = ours.encode(data, limit, truncate)
-        except Refused as error:
-            got = error
-        if got == expected:
+        expected = reference.tokens(data, limit, truncate)
+        got = ours.tokens(data, limit, truncate)[0]
+        if got == expected or expected is None:
             return True
         self.difference(note, repr(data[:200]), limit, truncate, "\n  ours ",
                         repr(got)[:300], "\n  other", repr(expected)[:300])
@@ -375,7 +253,7 @@ def check_configs(tally, base, count, rng):
         try:
             ours, reference = pair(config)
         except Refused as error:
-            if error.status != UNSUPPORTED or "normalized" not in str(error):
+            if "normalized" not in str(error):
                 raise
             refused += 1
             continue
@@ -395,23 +273,14 @@ def check_limits(tally, ours, reference, data, note, rng):
     limit = rng.randrange(3, 30)
     for truncate in (END, START):
         tally.compare(ours, reference, data, note, limit, truncate)
-    try:
-        whole = len(reference.encode(data)[0])
-    except BaseException as error:
-        if "bad split" not in str(error):
-            raise
+    whole = reference.tokens(data)
+    if whole is None:
         return
-    if bool(ours.run(data, limit).truncated) != (whole > limit):
-        tally.difference(note, repr(data), limit, "truncated", whole)
-    try:
-        ours.run(data, limit, NONE)
-        fits = True
-    except Refused as error:
-        if error.status != TOO_LONG:
-            raise
-        fits = False
-    if fits != (whole <= limit):
-        tally.difference(note, repr(data), limit, "NONE", whole)
+    if ours.tokens(data, limit)[1] != (len(whole) > limit):
+        tally.difference(note, repr(data), limit, "truncated", len(whole))
+    fits, _ = ours.tokens(data, limit, NONE)
+    if fits != (whole if len(whole) <= limit else TOO_LONG):
+        tally.difference(note, repr(data), limit, "NONE", len(whole))
 
 
 def check_long(tally, base, rng):
@@ -440,72 +309,21 @@ def check_long(tally, base, rng):
           f"{tally.differences} differences", flush=True)
 
 
-# --------------------------------------------------------------------- speed
-
-def best(action, repeats=5):
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        action()
-        times.append(time.process_time() - start)
-    return min(times)
-
-
-def show_speed(base, rng):
-    """Processor time of both on the same texts, on one thread."""
-    config = bare(base)
-    ours, reference = pair(config)
-    words = [w for w in base["model"]["vocab"] if w.isalpha() and len(w) > 1]
-    weights = [1 / (i + 10) for i in range(len(words))]
-    prose = " ".join(
-        w.capitalize() if rng.random() < 0.1 else w + rng.choice(["", "", ","])
-        for w in rng.choices(words, weights, k=200000)).encode()
-    mixed = b" ".join(random_text(rng) for _ in range(20000))
-    for name, data, size in (("prose", prose, 100), ("prose", prose, 2000),
-                             ("scripts", mixed, 500)):
-        parts = [data[i:i + size] for i in range(0, len(data), size)]
-        texts = [part.decode(errors="replace") for part in parts]
-        mine = best(lambda: [ours.run(part) for part in parts])
-        theirs = best(
-            lambda: [reference.tokenizer.encode(text) for text in texts], 2)
-        rate = len(data) / 1e6
-        print(f"{name}, {size} bytes each: {rate / mine:.1f} MB/s, the "
-              f"reference {rate / theirs:.2f} MB/s, {theirs / mine:.0f} times")
-    for name, data, limit in (
-            ("a word of 1 MB", b"a" * 10**6, 0),
-            ("prose of 1 MB", prose[:10**6], 0),
-            ("marks, 1 MB", b"a" + "\u0301\u1b44".encode() * 200000, 0),
-            ("10 MB cut at 256 tokens", prose[:10**6] * 10, 256),
-            ("10 MB of one word cut at 256", b"a" * 10**7, 256)):
-        seconds = best(lambda: ours.run(data, limit))
-        print(f"{name}: {seconds * 1e3:.3f} ms")
-    start = time.process_time()
-    for _ in range(10):
-        Remora(base)
-    print(f"open, with writing the file: "
-          f"{(time.process_time() - start) * 100:.1f} ms")
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tokenizer_json", type=Path)
     parser.add_argument("--texts", type=int, default=200000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--no-speed", action="store_true")
     options = parser.parse_args()
-    if tokenizers.__version__ != REFERENCE:
-        sys.exit(f"needs tokenizers {REFERENCE}, "
-                 f"found {tokenizers.__version__}")
-    Remora.lib = load_library("libtokenizer.so")
+    Remora.lib = Library("tokenizer")
     # The same, cutting texts wherever it thinks it can.
-    cutting = load_library(
-        "libtokenizer-cuts.so", "-DRMR_TOKENIZER_FIRST_WINDOW=4",
-        "-DRMR_TOKENIZER_LAST_WINDOW=16")
+    cutting = Library("tokenizer-cuts", *tokenizer_pair.CUTS)
     base = json.loads(options.tokenizer_json.read_text())
     rng = random.Random(options.seed)
     tally = Tally()
 
-    if Reference(bare(base)).encode(b"hello") != Remora(base).encode(b"hello"):
+    whole, _ = Remora(base).tokens(b"hello")
+    if Reference(bare(base)).tokens(b"hello") != whole:
         tally.difference("the file's truncation or padding has an effect")
     shown = all_characters(base)
     check_random(tally, bare(base), "random", options.texts, rng)
@@ -529,8 +347,6 @@ def main():
     check_code_points(
         tally, {**shown, "normalizer": None}, "shown, no normalizer",
         ["a{}b"], 7)
-    if not options.no_speed:
-        show_speed(base, rng)
     print(f"{tally.compared} compared, {tally.differences} differences")
     return 1 if tally.differences else 0
 

@@ -31,8 +31,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from tokenizer_pair import END, ROOT, START, Batch, Library  # noqa: E402
-from tokenizer_pair import Reference, Refused, Remora  # noqa: E402
+from tokenizer_pair import CUTS, END, ROOT, START  # noqa: E402
+from tokenizer_pair import Batch, Library, Reference, Refused  # noqa: E402
+from tokenizer_pair import Remora  # noqa: E402
 from tokenizer_pair import differing, differs, minimise  # noqa: E402
 from tokenizer_pair import vocabulary  # noqa: E402
 from tokenizer_texts import RandomTexts, prose, real_texts  # noqa: E402
@@ -42,8 +43,6 @@ import fixture_texts  # noqa: E402
 import make_tokenizers  # noqa: E402
 
 BUILD = ROOT / "build"
-# Windows so small that every text is cut wherever that is thought to be safe.
-CUTS = ("-DRMR_TOKENIZER_FIRST_WINDOW=4", "-DRMR_TOKENIZER_LAST_WINDOW=16")
 SHOWN = 3  # differences of one tokenizer that are taken apart
 # What is known not to be supported, and why. A refusal of anything else is a
 # failure; so is a tokenizer here that opens.
