@@ -3,14 +3,19 @@
  * of, one after another. It must never change the text that it is given, which
  * other parts of still are to be split: steps write into texts beside it.
  */
-#include "tokenizer/tokenizer_internal.h"
+#include "tokenizer/pretokenizer.h"
 
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "tokenizer/tokenizer_utf8.h"
 
 static const rmr_pre_tokenizer_type *const types[] = {
-    &rmr_pre_tokenizer_bert,
+    &rmr_pre_tokenizer_bert,           &rmr_pre_tokenizer_byte_level,
+    &rmr_pre_tokenizer_char_delimiter, &rmr_pre_tokenizer_digits,
+    &rmr_pre_tokenizer_fixed_length,   &rmr_pre_tokenizer_metaspace,
+    &rmr_pre_tokenizer_punctuation,    &rmr_pre_tokenizer_unicode_scripts,
+    &rmr_pre_tokenizer_whitespace,     &rmr_pre_tokenizer_whitespace_split,
 };
 enum { NUM_TYPES = sizeof types / sizeof *types };
 
@@ -80,6 +85,19 @@ rmr_status rmr_pre_tokenizer_run(const rmr_pre_tokenizer *pre_tokenizer,
     return RMR_OK;
 }
 
+int rmr_pre_tokenizer_use_raw_bytes(rmr_pre_tokenizer *pre_tokenizer)
+{
+    if (!pre_tokenizer->count)
+        return 0;
+    const rmr_pre_tokenizer_step *last =
+        &pre_tokenizer->steps[pre_tokenizer->count - 1];
+    if (last->type == &rmr_pre_tokenizer_byte_level) {
+        rmr_byte_level_use_raw_bytes(last->self);
+        pre_tokenizer->raw_bytes = 1;
+    }
+    return pre_tokenizer->raw_bytes;
+}
+
 rmr_cut rmr_pre_tokenizer_cut(const rmr_pre_tokenizer *pre_tokenizer)
 {
     for (size_t i = 0; i < pre_tokenizer->count; i++) {
@@ -94,4 +112,19 @@ rmr_cut rmr_pre_tokenizer_cut(const rmr_pre_tokenizer *pre_tokenizer)
 const rmr_component *rmr_pre_tokenizer_component(size_t index)
 {
     return index < NUM_TYPES ? &types[index]->component : NULL;
+}
+
+rmr_status rmr_pre_tokenizer_get_char(rmr_json_source source, const char *field,
+                                      uint32_t *out, rmr_error *err)
+{
+    const char *bytes = "";
+    size_t len = 0;
+    rmr_status status =
+        rmr_tokenizer_get_bytes(source, field, &bytes, &len, err);
+    if (status)
+        return status;
+    if (!len || rmr_utf8_decode((const unsigned char *)bytes, len, out) != len)
+        return rmr_fail(err, RMR_ERR_FORMAT, "%s: \"%s\" must be one character",
+                        source.name, field);
+    return RMR_OK;
 }

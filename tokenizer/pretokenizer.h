@@ -1,0 +1,36 @@
+/*
+ * pretokenizer.h - the types of pre-tokenizers, for the table that
+ * pretokenizer.c keeps, and what they share. It must never be needed outside
+ * the pre-tokenizer, but for rmr_pre_tokenizer_use_raw_bytes.
+ */
+#ifndef RMR_TOKENIZER_PRETOKENIZER_H
+#define RMR_TOKENIZER_PRETOKENIZER_H
+
+#include "tokenizer/tokenizer_internal.h"
+
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_byte_level;
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_char_delimiter;
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_digits;
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_fixed_length;
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_metaspace;
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_punctuation;
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_split;
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_unicode_scripts;
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_whitespace;
+extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_whitespace_split;
+
+/*
+ * Makes words the bytes that ByteLevel's characters stand for, when ByteLevel
+ * is the last step: for a model that takes such words. Before the first text.
+ * Returns pre_tokenizer->raw_bytes.
+ */
+int rmr_pre_tokenizer_use_raw_bytes(rmr_pre_tokenizer *pre_tokenizer);
+
+/* The same for the `self` of ByteLevel. */
+void rmr_byte_level_use_raw_bytes(void *self);
+
+/* A field that must be one character. Errors: FORMAT. */
+rmr_status rmr_pre_tokenizer_get_char(rmr_json_source source, const char *field,
+                                      uint32_t *out, rmr_error *err);
+
+#endif
