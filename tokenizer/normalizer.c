@@ -2,14 +2,19 @@
  * normalizer.c - the normalizer of a tokenizer.json: the steps it is made of,
  * one after another. It must never leave a step out.
  */
-#include "tokenizer/tokenizer_internal.h"
+#include "tokenizer/normalizer_types.h"
 
 #include <string.h>
 
 #include "common/base/alloc.h"
 
 static const rmr_normalizer_type *const types[] = {
-    &rmr_normalizer_bert,
+    &rmr_normalizer_bert,       &rmr_normalizer_nfc,
+    &rmr_normalizer_nfd,        &rmr_normalizer_nfkc,
+    &rmr_normalizer_nfkd,       &rmr_normalizer_lowercase,
+    &rmr_normalizer_strip,      &rmr_normalizer_strip_accents,
+    &rmr_normalizer_nmt,        &rmr_normalizer_prepend,
+    &rmr_normalizer_byte_level, &rmr_normalizer_precompiled,
 };
 enum { NUM_TYPES = sizeof types / sizeof *types };
 

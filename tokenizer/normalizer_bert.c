@@ -3,11 +3,12 @@
  * accents and case, in one pass. It must never take more than linear time,
  * whatever marks are piled up.
  */
-#include "tokenizer/tokenizer_internal.h"
+#include "tokenizer/normalizer_types.h"
 
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "tokenizer/normalizer_marks.h"
 #include "tokenizer/tokenizer_unicode.h"
 #include "tokenizer/tokenizer_utf8.h"
 
@@ -91,30 +92,6 @@ static void emit_cased(run *r, uint32_t code, const rmr_char *properties,
         rmr_writer_put(&r->writer, COMBINING_DOT_ABOVE, source);
 }
 
-/* A stable counting sort by class: the canonical order of waiting marks. */
-static const rmr_mark *sort_marks(run *r)
-{
-    struct rmr_encoder_scratch *s = r->scratch;
-    size_t starts[256] = {0}, at = 0;
-    rmr_mark *sorted = rmr_grow(s->sorted_marks, &s->sorted_capacity,
-                                s->num_marks, sizeof *sorted);
-    if (!sorted) {
-        r->failed = 1;
-        return NULL;
-    }
-    s->sorted_marks = sorted;
-    for (size_t i = 0; i < s->num_marks; i++)
-        starts[s->marks[i].order]++;
-    for (int order = 0; order < 256; order++) {
-        size_t count = starts[order];
-        starts[order] = at;
-        at += count;
-    }
-    for (size_t i = 0; i < s->num_marks; i++)
-        sorted[starts[s->marks[i].order]++] = s->marks[i];
-    return sorted;
-}
-
 /*
  * Ends a run of marks. Each mark that begins a decomposition takes the next
  * source, in the order of the text, not its own: that is how the reference
@@ -126,8 +103,9 @@ static void flush_marks(run *r)
     if (r->failed)
         return;
     if (r->keeps_mark) {
-        const rmr_mark *sorted = sort_marks(r);
+        const rmr_mark *sorted = rmr_marks_sort(s);
         size_t next = 0;
+        r->failed = !sorted;
         for (size_t i = 0; sorted && i < s->num_marks; i++) {
             const rmr_char *properties = rmr_char_of(sorted[i].code);
             if (!sorted[i].added)
@@ -146,15 +124,9 @@ static void flush_marks(run *r)
 static void add_mark(run *r, uint32_t code, const rmr_char *properties,
                      int added)
 {
-    struct rmr_encoder_scratch *s = r->scratch;
-    rmr_mark *marks =
-        rmr_grow(s->marks, &s->mark_capacity, s->num_marks + 1, sizeof *marks);
-    if (!marks) {
+    rmr_mark mark = {code, properties->order, (uint8_t)added};
+    if (!rmr_marks_add(r->scratch, mark))
         r->failed = 1;
-        return;
-    }
-    s->marks = marks;
-    marks[s->num_marks++] = (rmr_mark){code, properties->order, (uint8_t)added};
     if (!(properties->flags & RMR_CHAR_MARK))
         r->keeps_mark = 1;
 }
@@ -271,12 +243,6 @@ static rmr_status run_bert(const void *self,
 /* ------------------------------------------------------------------ the type
  */
 
-static int is_local(const void *self)
-{
-    (void)self;
-    return 1;
-}
-
 const rmr_normalizer_type rmr_normalizer_bert = {
     .component = {"BertNormalizer",
                   "`clean_text`, `handle_chinese_chars`, `strip_accents` "
@@ -284,7 +250,7 @@ const rmr_normalizer_type rmr_normalizer_bert = {
     .open = open_bert,
     .close = rmr_free,
     .run = run_bert,
-    .local = is_local,
+    .local = rmr_normalizer_is_local,
 };
 
 const rmr_bert_options *
