@@ -85,11 +85,14 @@ rmr_status rmr_normalizer_run(const rmr_normalizer *normalizer,
 
 int rmr_normalizer_local(const rmr_normalizer *normalizer)
 {
+    int precompiled = 0; /* the scratch space keeps what one of them owes */
     for (size_t i = 0; i < normalizer->count; i++) {
-        if (!normalizer->steps[i].type->local(normalizer->steps[i].self))
+        const rmr_normalizer_step *step = &normalizer->steps[i];
+        precompiled += step->type == &rmr_normalizer_precompiled;
+        if (!step->type->local(step->self))
             return 0;
     }
-    return 1;
+    return precompiled < 2;
 }
 
 const rmr_component *rmr_normalizer_component(size_t index)

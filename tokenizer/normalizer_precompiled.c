@@ -278,10 +278,12 @@ static size_t cluster_end(const rmr_normalized *in, size_t at)
  * What one call works on. As in the reference, characters that give nothing
  * are used up by what was written before them; where nothing was, at the
  * beginning of a text, they are not used up at all, and all that follows
- * stands for characters further to the front than it came from.
+ * stands for characters further to the front than it came from. What is not
+ * used up when a long text is cut is owed: it comes first when that goes on.
  */
 typedef struct run {
     const precompiled *map;
+    struct rmr_encoder_scratch *scratch;
     const rmr_normalized *in;
     rmr_normalized *out;
     rmr_writer writer;
@@ -291,22 +293,40 @@ typedef struct run {
     uint32_t inserted;
 } run;
 
+static void begin(run *r)
+{
+    if (!r->begun)
+        rmr_writer_begin(&r->writer, r->in, r->out);
+    r->begun = 1;
+}
+
+/* Uses up one character; returns what it stands for. */
+static rmr_span take(run *r)
+{
+    struct rmr_encoder_scratch *s = r->scratch;
+    if (s->owed_from < s->owed_to)
+        return s->owed[s->owed_from++];
+    return rmr_writer_take(&r->writer, rmr_writer_next(&r->writer));
+}
+
+/* What the character that was used up last stands for. */
+static rmr_span last(run *r)
+{
+    if (!r->writer.at && r->scratch->owed_from)
+        return r->scratch->owed[r->scratch->owed_from - 1];
+    return rmr_writer_last(&r->writer);
+}
+
 static void flush_insert(run *r)
 {
     if (r->inserts)
-        rmr_writer_insert(&r->writer, r->inserted);
+        rmr_writer_put(&r->writer, r->inserted, last(r));
     r->inserts = 0;
-}
-
-static void skip_chars(run *r, size_t count)
-{
-    while (count--)
-        rmr_writer_skip(&r->writer, rmr_writer_next(&r->writer));
 }
 
 static void replace_next(run *r, uint32_t code)
 {
-    rmr_writer_replace(&r->writer, rmr_writer_next(&r->writer), code);
+    rmr_writer_put(&r->writer, code, take(r));
 }
 
 /* in[.., to) has been read and stays as it is, as far as it is not written. */
@@ -318,27 +338,26 @@ static void keep_until(run *r, size_t to)
     rmr_writer_copy(&r->writer, to - r->writer.at);
 }
 
-/* count characters give nothing. */
+/* count > 0 characters give nothing. */
 static void remove_chars(run *r, size_t count)
 {
     if (r->inserts) {
         r->inserts = 0;
         replace_next(r, r->inserted);
-        skip_chars(r, count - 1);
-    } else if (r->out->len) {
-        skip_chars(r, count);
-    } else {
+        count--;
+    } else if (!r->out->len) {
         r->late = 1;
+        return;
     }
+    while (count--)
+        take(r);
 }
 
 /* in[start, end), count characters, becomes a string of the map. */
 static void change(run *r, size_t start, size_t count, rmr_span string)
 {
     const unsigned char *strings = r->map->strings;
-    if (!r->begun)
-        rmr_writer_begin(&r->writer, r->in, r->out);
-    r->begun = 1;
+    begin(r);
     keep_until(r, start);
     for (size_t at = string.start; at < string.end;) {
         uint32_t code;
@@ -422,17 +441,47 @@ static void read_text(run *r)
     }
 }
 
+/* What is not used up by the end is owed, if the text goes on; 0 when out of
+ * memory. */
+static int owe_rest(run *r)
+{
+    struct rmr_encoder_scratch *s = r->scratch;
+    if (s->owed_from > s->owed_to / 2) {
+        s->owed_to -= s->owed_from;
+        memmove(s->owed, s->owed + s->owed_from, s->owed_to * sizeof *s->owed);
+        s->owed_from = 0;
+    }
+    while (r->writer.at < r->in->len) {
+        rmr_span *owed =
+            rmr_grow(s->owed, &s->owed_capacity, s->owed_to + 1, sizeof *owed);
+        if (!owed)
+            return 0;
+        s->owed = owed;
+        owed[s->owed_to++] =
+            rmr_writer_take(&r->writer, rmr_writer_next(&r->writer));
+    }
+    return 1;
+}
+
 static rmr_status run_precompiled(const void *self,
                                   struct rmr_encoder_scratch *scratch)
 {
-    run r = {
-        .map = self, .in = scratch->text, .out = rmr_scratch_spare(scratch)};
+    run r = {.map = self,
+             .scratch = scratch,
+             .in = scratch->text,
+             .out = rmr_scratch_spare(scratch)};
+    if (!scratch->open_start)
+        scratch->owed_from = scratch->owed_to = 0;
+    r.late = scratch->owed_from < scratch->owed_to;
+    if (r.late)
+        begin(&r);
     read_text(&r);
     if (!r.begun)
         return RMR_OK;
     keep_until(&r, r.in->len);
     flush_insert(&r);
-    if (!rmr_writer_end(&r.writer))
+    if (!rmr_writer_end(&r.writer) ||
+        (r.late && scratch->open_end && !owe_rest(&r)))
         return RMR_ERR_NOMEM;
     rmr_scratch_swap(scratch, r.out);
     return RMR_OK;

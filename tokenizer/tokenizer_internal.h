@@ -55,6 +55,11 @@ struct rmr_encoder_scratch {
     rmr_span *sources; /* of those marks that are not added */
     size_t num_sources;
     size_t source_capacity;
+    rmr_span *owed; /* [owed_from, owed_to): what Precompiled has not used up
+                     * of the text so far, where it goes on */
+    size_t owed_from;
+    size_t owed_to;
+    size_t owed_capacity;
 };
 
 /* Frees what scratch holds and zeroes it. */

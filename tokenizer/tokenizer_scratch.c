@@ -20,6 +20,7 @@ void rmr_encoder_scratch_clear(struct rmr_encoder_scratch *scratch)
     rmr_free(scratch->marks);
     rmr_free(scratch->sorted_marks);
     rmr_free(scratch->sources);
+    rmr_free(scratch->owed);
     rmr_free(scratch->cache);
     rmr_free(scratch->room);
     memset(scratch, 0, sizeof *scratch);
@@ -30,7 +31,8 @@ void rmr_encoder_scratch_trim(struct rmr_encoder_scratch *scratch)
     const struct rmr_encoder_scratch *s = scratch;
     size_t bytes =
         (s->mark_capacity + s->sorted_capacity) * sizeof(rmr_mark) +
-        (s->source_capacity + s->words.capacity + s->next_words.capacity) *
+        (s->source_capacity + s->owed_capacity + s->words.capacity +
+         s->next_words.capacity) *
             sizeof(rmr_span) +
         s->room_size;
     for (int i = 0; i < NUM_TEXTS; i++)
