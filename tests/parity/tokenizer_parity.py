@@ -13,7 +13,7 @@ usage: tokenizer_parity.py [options]
   --fast           a sample of texts, no real tokenizers, no download
   --speed          time real tokenizers beside the reference, and nothing else
   --cuts           with a tokenizer that cuts texts into windows of few bytes
-  --models DIR     where all-MiniLM-L6-v2 and tokenizers/ are (build/models)
+  --models DIR     where all-MiniLM-L6-v2 is (build/models)
 
 The exit status is 0 only when no text differs and every refusal is expected.
 """
@@ -75,7 +75,7 @@ def generated_cases(folder):
 
 def real_cases(models):
     paths = [models / "all-MiniLM-L6-v2" / "tokenizer.json"]
-    paths += sorted((models / "tokenizers").glob("*/*.json"))
+    paths += sorted((BUILD / "models" / "tokenizers").glob("*/*.json"))
     for path in paths:
         if path.name == "vocab.json" or not path.exists():
             continue
