@@ -81,8 +81,9 @@ BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fvisibility=hidden -fPIC \
 	-ffunction-sections -fdata-sections -pthread -MMD -MP
 SAN_CFLAGS := -O1 -g -fno-omit-frame-pointer -DRMR_FAULT_INJECTION $(SANITIZE) \
 	-fno-sanitize-recover=all
-DEP_CFLAGS := $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS) $(BLAS_CFLAGS)
-DEP_LIBS := $(JANSSON_LIBS) $(CRYPTO_LIBS) $(BLAS_LIBS) \
+DEP_CFLAGS := $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS) $(PCRE2_CFLAGS) \
+	$(BLAS_CFLAGS)
+DEP_LIBS := $(JANSSON_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(BLAS_LIBS) \
 	-pthread -lm
 LINK_FLAGS := $(HARDEN_LDFLAGS) -Wl,--gc-sections
 # A module hides every library that it holds.

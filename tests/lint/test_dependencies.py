@@ -30,7 +30,7 @@ LAYERS = {
 LIBRARIES = {
     "common/base": {"jansson.h", "openssl/"},
     "kernels": {"cblas.h"},
-    "tokenizer": {"jansson.h"},
+    "tokenizer": {"jansson.h", "pcre2.h"},
     "common/model": {"jansson.h"},
     "common/wire": {"jansson.h", "openssl/"},
     "common/cli": {"jansson.h"},
