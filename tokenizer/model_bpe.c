@@ -414,22 +414,24 @@ static int is_seam(const rmr_token_model *model, const unsigned char *word,
     return code == META && b->meta != RMR_NO_ID;
 }
 
-/* A long word, seam by seam. */
+/* A long word, seam by seam. A part begins where the tokens before it end,
+ * which is earlier than the part does when characters were left out. */
 static rmr_status run_parts(const rmr_token_model *model,
                             const unsigned char *word, size_t len, size_t at,
                             rmr_encoding *encoding)
 {
     rmr_status status = RMR_OK;
     for (size_t start = 0, end; start < len && !status; start = end) {
+        size_t before = encoding->count;
         end = start + 1;
         while (end < len && !is_seam(model, word, len, end))
             end++;
         if (end - start <= RMR_CACHED_BYTES)
-            status = run_short(model, word + start, end - start, at + start,
-                               encoding);
+            status = run_short(model, word + start, end - start, at, encoding);
         else
-            status =
-                merge(model, word + start, end - start, at + start, encoding);
+            status = merge(model, word + start, end - start, at, encoding);
+        if (encoding->count > before)
+            at = encoding->tokens[encoding->count - 1].end;
     }
     return status;
 }
