@@ -9,12 +9,13 @@
 #include "common/base/alloc.h"
 
 static const rmr_normalizer_type *const types[] = {
-    &rmr_normalizer_bert,       &rmr_normalizer_nfc,
-    &rmr_normalizer_nfd,        &rmr_normalizer_nfkc,
-    &rmr_normalizer_nfkd,       &rmr_normalizer_lowercase,
-    &rmr_normalizer_strip,      &rmr_normalizer_strip_accents,
-    &rmr_normalizer_nmt,        &rmr_normalizer_prepend,
-    &rmr_normalizer_byte_level, &rmr_normalizer_precompiled,
+    &rmr_normalizer_bert,        &rmr_normalizer_nfc,
+    &rmr_normalizer_nfd,         &rmr_normalizer_nfkc,
+    &rmr_normalizer_nfkd,        &rmr_normalizer_lowercase,
+    &rmr_normalizer_strip,       &rmr_normalizer_strip_accents,
+    &rmr_normalizer_nmt,         &rmr_normalizer_prepend,
+    &rmr_normalizer_replace,     &rmr_normalizer_byte_level,
+    &rmr_normalizer_precompiled,
 };
 enum { NUM_TYPES = sizeof types / sizeof *types };
 

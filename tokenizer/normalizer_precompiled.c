@@ -416,13 +416,53 @@ static void map_cluster(run *r, size_t at, size_t end)
 static size_t plain_run(const run *r, size_t at)
 {
     const rmr_normalized *in = r->in;
-    size_t begin = at;
+    size_t start = at;
     while (at < in->len && r->map->plain[in->bytes[at]])
         at++;
     /* The last one may be in one cluster with what follows. */
-    if (at > begin && at < in->len && in->bytes[at] >= 0x80)
+    if (at > start && at < in->len && in->bytes[at] >= 0x80)
         at--;
     return at;
+}
+
+/* What the character at `at` is to clusters, and its length; one that begins
+ * none at the end, and for ASCII. */
+static rmr_grapheme grapheme_at(const rmr_normalized *in, size_t at, size_t *n)
+{
+    uint32_t code;
+    if (at == in->len || in->bytes[at] < 0x80)
+        return RMR_GRAPHEME_CONTROL;
+    *n = rmr_utf8_decode(in->bytes + at, in->len - at, &code);
+    return rmr_char_of(code)->grapheme;
+}
+
+/* Where characters beyond ASCII that are clusters by themselves and stay as
+ * they are, from `at` on, end: a short cut for most of most texts. */
+static size_t lone_run(const run *r, size_t at)
+{
+    size_t n = 0;
+    rmr_grapheme grapheme = grapheme_at(r->in, at, &n);
+    while (grapheme == RMR_GRAPHEME_OTHER) {
+        rmr_span string;
+        size_t next_n = 0;
+        rmr_grapheme next = grapheme_at(r->in, at + n, &next_n);
+        if (next >= RMR_GRAPHEME_SPACING ||
+            find(r->map, r->in->bytes + at, n, &string))
+            break;
+        at += n;
+        n = next_n;
+        grapheme = next;
+    }
+    return at;
+}
+
+static void keep_chars(run *r, size_t at, size_t end)
+{
+    while (r->late && at < end) {
+        uint32_t code;
+        at += rmr_utf8_decode(r->in->bytes + at, end - at, &code);
+        keep_char(r, code);
+    }
 }
 
 static void read_text(run *r)
@@ -430,9 +470,10 @@ static void read_text(run *r)
     const rmr_normalized *in = r->in;
     for (size_t at = 0; at < in->len && !r->writer.failed;) {
         size_t end = plain_run(r, at);
+        if (end == at)
+            end = lone_run(r, at);
         if (end > at) {
-            for (; r->late && at < end; at++)
-                keep_char(r, in->bytes[at]);
+            keep_chars(r, at, end);
         } else {
             end = cluster_end(in, at);
             map_cluster(r, at, end);

@@ -26,7 +26,7 @@ enum {
     FIRST_LIMIT = 4096 /* steps of one attempt that cost nothing */
 };
 /* Steps that a search may take beyond those. */
-#define BUDGET ((uint64_t)1 << 26)
+#define BUDGET ((uint64_t)1 << 28)
 #define BUDGET_PER_LETTER 1024
 
 struct rmr_regex {
@@ -378,6 +378,12 @@ void rmr_regex_close(rmr_regex *regex)
     rmr_free(regex);
 }
 
+int rmr_regex_matches_empty(const rmr_regex *regex)
+{
+    uint32_t may = 1;
+    return pcre2_pattern_info(regex->code, PCRE2_INFO_MATCHEMPTY, &may) || may;
+}
+
 /* ------------------------------------------------------------------ scratch
  */
 
@@ -528,7 +534,7 @@ static int attempt_longer(rmr_regex_search *search, int result)
         if (result == PCRE2_ERROR_JIT_STACKLIMIT)
             jit = 0;
         else if (result == PCRE2_ERROR_MATCHLIMIT)
-            limit *= 16;
+            limit *= 4;
         else
             break;
         if (limit > search->budget) {

@@ -24,6 +24,9 @@ rmr_status rmr_regex_open(rmr_regex **out, const char *pattern, size_t len,
                           const char *name, rmr_error *err);
 void rmr_regex_close(rmr_regex *regex);
 
+/* Whether a match may be empty; 1 too when that is not known. */
+int rmr_regex_matches_empty(const rmr_regex *regex);
+
 /*
  * What searches change: one per thread, for any number of patterns, by one
  * search at a time. All zeros to begin with; after the first searches nothing
