@@ -133,16 +133,23 @@ static uint32_t find_char(const bpe *b, const rmr_vocabulary *vocabulary,
     return rmr_vocabulary_find(vocabulary, whole, at);
 }
 
+/* The symbol of an ASCII character or of a byte; `ends` is 2 for the first of
+ * a word and 1 for the last, together 3. */
+static uint32_t find_unit(const bpe *b, const rmr_vocabulary *vocabulary,
+                          unsigned byte, int raw_bytes, int ends)
+{
+    unsigned char bytes[4];
+    uint32_t code = raw_bytes ? rmr_byte_to_char((unsigned char)byte) : byte;
+    size_t len = rmr_utf8_encode(code, bytes);
+    return find_char(b, vocabulary, bytes, len, ends >> 1, ends & 1);
+}
+
 static void fill_units(bpe *b, const rmr_vocabulary *vocabulary, int raw_bytes)
 {
     for (unsigned byte = 0; byte < 256; byte++) {
-        unsigned char bytes[4];
-        uint32_t code =
-            raw_bytes ? rmr_byte_to_char((unsigned char)byte) : byte;
-        size_t len = rmr_utf8_encode(code, bytes);
         for (int i = 0; i < 4; i++)
             b->units[i >> 1][i & 1][byte] =
-                find_char(b, vocabulary, bytes, len, i >> 1, i & 1);
+                find_unit(b, vocabulary, byte, raw_bytes, i);
     }
 }
 
@@ -206,18 +213,24 @@ static rmr_status open_bpe(rmr_token_model *model, const rmr_document *document,
     return RMR_OK;
 }
 
-int rmr_token_model_use_raw_bytes(rmr_token_model *model)
+int rmr_token_model_knows_bytes(const rmr_token_model *model)
 {
-    bpe *b = model->self;
+    const bpe *b = model->self;
     if (model->type != &rmr_model_bpe)
         return 0;
-    fill_tables(b, &model->vocabulary, 1);
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (int i = 0; i < 4; i++) {
+            if (find_unit(b, &model->vocabulary, byte, 1, i) == RMR_NO_ID)
+                return 0;
+        }
+    }
+    return 1;
+}
+
+void rmr_token_model_use_raw_bytes(rmr_token_model *model)
+{
+    fill_tables(model->self, &model->vocabulary, 1);
     model->raw_bytes = 1;
-    for (unsigned i = 0; i < 4 * 256 && model->raw_bytes; i++)
-        model->raw_bytes = b->units[i >> 9][i >> 8 & 1][i & 255] != RMR_NO_ID;
-    if (!model->raw_bytes)
-        fill_tables(b, &model->vocabulary, 0);
-    return model->raw_bytes;
 }
 
 /* ------------------------------------------------------------------ symbols */

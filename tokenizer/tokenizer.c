@@ -9,6 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/file.h"
+#include "tokenizer/pretokenizer.h"
 #include "tokenizer/tokenizer_internal.h"
 
 /* ------------------------------------------------------------------ opening */
@@ -38,8 +39,12 @@ static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
         (status = rmr_pre_tokenizer_open(&t->pre_tokenizer,
                                          json_object_get(root, "pre_tokenizer"),
                                          file, err)) ||
-        (status = rmr_token_model_open(&t->model, document, err)) ||
-        (status = rmr_added_tokens_open(&t->added,
+        (status = rmr_token_model_open(&t->model, document, err)))
+        return status;
+    if (rmr_token_model_knows_bytes(&t->model) &&
+        rmr_pre_tokenizer_use_raw_bytes(&t->pre_tokenizer))
+        rmr_token_model_use_raw_bytes(&t->model);
+    if ((status = rmr_added_tokens_open(&t->added,
                                         json_object_get(root, "added_tokens"),
                                         &t->normalizer, &t->model, file, err)))
         return status;

@@ -293,9 +293,10 @@ struct rmr_token_model {
 rmr_status rmr_token_model_open(rmr_token_model *model,
                                 const rmr_document *document, rmr_error *err);
 
-/* Makes a BPE model take raw bytes, if its vocabulary has a symbol for each of
- * them; returns whether it does. */
-int rmr_token_model_use_raw_bytes(rmr_token_model *model);
+/* Whether it is a BPE model with a symbol for each of ByteLevel's characters,
+ * and making such a model take the bytes instead. */
+int rmr_token_model_knows_bytes(const rmr_token_model *model);
+void rmr_token_model_use_raw_bytes(rmr_token_model *model);
 void rmr_token_model_close(rmr_token_model *model);
 
 /* Makes room for one token more; 0 when out of memory. */

@@ -24,18 +24,33 @@ const rmr_component *rmr_token_model_component(size_t index)
 
 static atomic_uint_fast64_t last_number;
 
-/* The reference tells a model without a type by its fields. */
+/* The reference tells a model without a type by its fields; NULL when they are
+ * those of none. */
+static const rmr_token_model_type *type_by_fields(const rmr_document *document)
+{
+    const json_t *model = document->model;
+    if (!document->vocab.begin)
+        return NULL;
+    if (*document->vocab.begin == '[')
+        return &rmr_model_unigram;
+    if (document->merges.begin)
+        return &rmr_model_bpe;
+    if (!json_object_get(model, "unk_token"))
+        return NULL;
+    if (json_object_get(model, "continuing_subword_prefix") &&
+        json_object_get(model, "max_input_chars_per_word"))
+        return &rmr_model_wordpiece;
+    return &rmr_model_wordlevel;
+}
+
 static rmr_status find_type(rmr_json_source source,
                             const rmr_document *document,
                             const rmr_token_model_type **type, rmr_error *err)
 {
     const rmr_component *components[NUM_TYPES];
-    const json_t *model = document->model;
     size_t index;
-    *type = &rmr_model_wordpiece;
-    if (!json_object_get(model, "type") && document->vocab.begin &&
-        !document->merges.begin && json_object_get(model, "unk_token") &&
-        json_object_get(model, "continuing_subword_prefix"))
+    *type = type_by_fields(document);
+    if (!json_object_get(document->model, "type") && *type)
         return RMR_OK;
     for (size_t i = 0; i < NUM_TYPES; i++)
         components[i] = &types[i]->component;

@@ -21,6 +21,7 @@ void rmr_encoder_scratch_clear(struct rmr_encoder_scratch *scratch)
     rmr_free(scratch->sorted_marks);
     rmr_free(scratch->sources);
     rmr_free(scratch->owed);
+    rmr_regex_scratch_clear(&scratch->regex);
     rmr_free(scratch->cache);
     rmr_free(scratch->room);
     memset(scratch, 0, sizeof *scratch);
@@ -29,12 +30,11 @@ void rmr_encoder_scratch_clear(struct rmr_encoder_scratch *scratch)
 void rmr_encoder_scratch_trim(struct rmr_encoder_scratch *scratch)
 {
     const struct rmr_encoder_scratch *s = scratch;
-    size_t bytes =
-        (s->mark_capacity + s->sorted_capacity) * sizeof(rmr_mark) +
-        (s->source_capacity + s->owed_capacity + s->words.capacity +
-         s->next_words.capacity) *
-            sizeof(rmr_span) +
-        s->room_size;
+    size_t bytes = (s->mark_capacity + s->sorted_capacity) * sizeof(rmr_mark) +
+                   (s->source_capacity + s->owed_capacity + s->words.capacity +
+                    s->next_words.capacity) *
+                       sizeof(rmr_span) +
+                   s->room_size;
     for (int i = 0; i < NUM_TEXTS; i++)
         bytes += s->texts[i].capacity +
                  s->texts[i].origin_capacity * sizeof(rmr_origin);
