@@ -11,11 +11,17 @@
 #include "tokenizer/tokenizer_utf8.h"
 
 static const rmr_pre_tokenizer_type *const types[] = {
-    &rmr_pre_tokenizer_bert,           &rmr_pre_tokenizer_byte_level,
-    &rmr_pre_tokenizer_char_delimiter, &rmr_pre_tokenizer_digits,
-    &rmr_pre_tokenizer_fixed_length,   &rmr_pre_tokenizer_metaspace,
-    &rmr_pre_tokenizer_punctuation,    &rmr_pre_tokenizer_unicode_scripts,
-    &rmr_pre_tokenizer_whitespace,     &rmr_pre_tokenizer_whitespace_split,
+    &rmr_pre_tokenizer_bert,
+    &rmr_pre_tokenizer_byte_level,
+    &rmr_pre_tokenizer_char_delimiter,
+    &rmr_pre_tokenizer_digits,
+    &rmr_pre_tokenizer_fixed_length,
+    &rmr_pre_tokenizer_metaspace,
+    &rmr_pre_tokenizer_punctuation,
+    &rmr_pre_tokenizer_split,
+    &rmr_pre_tokenizer_unicode_scripts,
+    &rmr_pre_tokenizer_whitespace,
+    &rmr_pre_tokenizer_whitespace_split,
 };
 enum { NUM_TYPES = sizeof types / sizeof *types };
 
