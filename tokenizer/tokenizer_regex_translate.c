@@ -30,7 +30,7 @@ typedef struct parser {
     int ignore_case; /* (?i) */
     int dot_all;     /* (?m) */
     int extended;    /* (?x) */
-    int look_behind; /* inside of one */
+    int look_behind; /* inside of one; 2: of a negative one */
     unsigned depth;
 } parser;
 
@@ -870,6 +870,8 @@ static rmr_status parse_escape(parser *p, size_t from, piece *out, int *done)
         return status;
     *done = 1;
     p->at++;
+    if (p->look_behind && (c | 0x20) == 'z')
+        return refuse(p, from, p->at, "in a look-behind");
     if (c > 0 && strchr("AzZbB", c)) {
         static const char *const same[] = {"\\A", "\\z", "\\Z"};
         *out = (piece){.start = p->program->count, .anchor = 1};
@@ -1149,9 +1151,9 @@ static rmr_status parse_look_behind(parser *p, size_t from, piece *out)
 {
     if (p->look_behind)
         return refuse(p, from, p->at, "in a look-behind");
-    p->look_behind = 1;
-    rmr_status status = parse_group(
-        p, from, p->pattern[p->at - 1] == '=' ? "(?<=" : "(?<!", out);
+    int negative = p->pattern[p->at - 1] == '!';
+    p->look_behind = 1 + negative;
+    rmr_status status = parse_group(p, from, negative ? "(?<!" : "(?<=", out);
     p->look_behind = 0;
     *out = (piece){.start = out->start, .anchor = 1, .enclosed = 1};
     return status;
@@ -1167,8 +1169,17 @@ static rmr_status parse_look_ahead(parser *p, size_t from, piece *out)
     return status;
 }
 
-/* (?<name>...) or (?'name'...): nothing can refer to the group, so its name
- * only has to be one. */
+/* Nothing can refer to what a group captured. */
+static rmr_status parse_capture(parser *p, size_t from, piece *out)
+{
+    if (p->look_behind == 2)
+        return refuse(p, from, p->at, "in a negative look-behind");
+    rmr_status status = parse_group(p, from, "(?:", out);
+    seal(out);
+    return status;
+}
+
+/* (?<name>...) or (?'name'...) */
 static rmr_status parse_named_group(parser *p, size_t from, int closing,
                                     piece *out)
 {
@@ -1182,9 +1193,7 @@ static rmr_status parse_named_group(parser *p, size_t from, int closing,
             return refuse(p, from, p->at + 1, "the name of a group");
     }
     p->at++;
-    rmr_status status = parse_group(p, from, "(?:", out);
-    seal(out);
-    return status;
+    return parse_capture(p, from, out);
 }
 
 /* (?i-m:...) or (?i-m), which goes on to the end of the group around it. */
@@ -1235,11 +1244,8 @@ static rmr_status parse_parenthesis(parser *p, piece *out, int *rest)
     *rest = 0;
     if (peek(p, 0) == '*')
         return refuse(p, from, p->at + 1, "");
-    if (peek(p, 0) != '?') {
-        status = parse_group(p, from, "(?:", out);
-        seal(out);
-        return status;
-    }
+    if (peek(p, 0) != '?')
+        return parse_capture(p, from, out);
     p->at++;
     int c = peek(p, 0);
     p->at += c >= 0;
