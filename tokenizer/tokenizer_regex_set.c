@@ -182,7 +182,7 @@ static const rmr_property *find_property(const char *name)
 }
 
 int rmr_code_set_add_property(rmr_code_set *set, const char *name, size_t len,
-                              int inverted)
+                              int flags)
 {
     char plain[64];
     size_t size = 0;
@@ -195,11 +195,13 @@ int rmr_code_set_add_property(rmr_code_set *set, const char *name, size_t len,
         plain[size++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
     }
     plain[size] = 0;
+    if (flags & RMR_PROPERTY_IN_CLASS && !strcmp(plain, "word"))
+        strcpy(plain, "[:word:]");
     const rmr_property *property = find_property(plain);
     if (!property)
         return -1;
     const uint32_t *bounds = property_bounds + property->at;
-    if (!inverted)
+    if (!(flags & RMR_PROPERTY_INVERTED))
         return add_bounds(set, bounds, property->count);
     uint32_t from = 0;
     for (size_t i = 0; i < property->count; i += 2) {

@@ -36,11 +36,17 @@ int rmr_code_set_intersect(rmr_code_set *set, const rmr_code_set *other);
 int rmr_code_set_has(const rmr_code_set *set, uint32_t code);
 int rmr_code_set_equal(const rmr_code_set *a, const rmr_code_set *b);
 
-/* Adds, out of order, what a property holds, or all else. The name is looked
- * up as Oniguruma does: case, spaces, '-' and '_' do not count; "[:alpha:]"
- * is a POSIX bracket. -1 when there is no such property. */
+enum {
+    RMR_PROPERTY_INVERTED = 1, /* all else */
+    RMR_PROPERTY_IN_CLASS = 2  /* what it holds inside of brackets, where the
+                                * reference's \w and \p{Word} hold less */
+};
+
+/* Adds, out of order, what a property holds. The name is looked up as
+ * Oniguruma does: case, spaces, '-' and '_' do not count; "[:alpha:]" is a
+ * POSIX bracket. -1 when there is no such property. */
 int rmr_code_set_add_property(rmr_code_set *set, const char *name, size_t len,
-                              int inverted);
+                              int flags);
 
 /* Adds, out of order, what is the same as `code` without case, itself
  * included. */

@@ -413,6 +413,32 @@ static rmr_status read_character(parser *p, size_t from, int in_class,
     return RMR_OK;
 }
 
+/* {name} or {^name}, p->at being after the \p at `from`: adds to *set, out of
+ * order. */
+static rmr_status read_property(parser *p, size_t from, int flags,
+                                rmr_code_set *set)
+{
+    if (peek(p, 0) != '{')
+        return refuse(p, from, p->at, "without braces it is no property");
+    p->at++;
+    if (peek(p, 0) == '^') {
+        flags ^= RMR_PROPERTY_INVERTED;
+        p->at++;
+    }
+    const char *name = (const char *)p->pattern + p->at;
+    const char *end = memchr(name, '}', p->len - p->at);
+    if (!end)
+        return malformed(p, from, "a property without end");
+    size_t len = (size_t)(end - name);
+    p->at += len + 1;
+    int ok = memchr(name, ':', len)
+                 ? -1
+                 : rmr_code_set_add_property(set, name, len, flags);
+    if (ok < 0)
+        return refuse(p, from, p->at, "");
+    return ok ? RMR_OK : nomem(p);
+}
+
 /*
  * \w, \p{..} and the like, p->at being after the backslash at `from`: adds to
  * *set, out of order. *is_type is 0 when it is something else, and then
@@ -421,13 +447,14 @@ static rmr_status read_character(parser *p, size_t from, int in_class,
 static rmr_status read_type(parser *p, size_t from, int in_class,
                             rmr_code_set *set, int *is_type)
 {
-    int c = peek(p, 0), inverted = c >= 'A' && c <= 'Z', ok = 0;
+    int c = peek(p, 0), flags = in_class ? RMR_PROPERTY_IN_CLASS : 0, ok;
     const char *name = NULL;
     *is_type = 1;
+    if (c >= 'A' && c <= 'Z')
+        flags ^= RMR_PROPERTY_INVERTED;
     switch (c | 0x20) {
     case 'w':
-        /* It holds six characters more inside of a class. */
-        name = in_class ? "[:word:]" : "word";
+        name = "word";
         break;
     case 'd':
         name = "digit";
@@ -445,43 +472,10 @@ static rmr_status read_type(parser *p, size_t from, int in_class,
         return RMR_OK;
     }
     p->at++;
-    if (name) {
-        ok = rmr_code_set_add_property(set, name, strlen(name), inverted);
-        return ok ? RMR_OK : nomem(p);
-    }
-    if (peek(p, 0) != '{')
-        return refuse(p, from, p->at, "without braces it is no property");
-    p->at++;
-    if (peek(p, 0) == '^') {
-        inverted = !inverted;
-        p->at++;
-    }
-    const char *start = (const char *)p->pattern + p->at;
-    const char *end = memchr(start, '}', p->len - p->at);
-    if (!end)
-        return malformed(p, from, "a property without end");
-    p->at = (size_t)((const unsigned char *)end - p->pattern) + 1;
-    size_t before = set->count;
-    ok = rmr_code_set_add_property(set, start, (size_t)(end - start), inverted);
-    if (ok < 0 || memchr(start, ':', (size_t)(end - start)))
-        return refuse(p, from, p->at, "");
-    if (!ok)
-        return nomem(p);
-    if (in_class) {
-        rmr_code_set word = {0};
-        rmr_code_set added = {.bounds = set->bounds + before,
-                              .count = set->count - before};
-        if (!rmr_code_set_add_property(&word, "word", 4, inverted))
-            return nomem(p);
-        int is_word = rmr_code_set_equal(&added, &word);
-        rmr_code_set_free(&word);
-        if (is_word) {
-            set->count = before;
-            if (!rmr_code_set_add_property(set, "[:word:]", 8, inverted))
-                return nomem(p);
-        }
-    }
-    return RMR_OK;
+    if (!name)
+        return read_property(p, from, flags, set);
+    ok = rmr_code_set_add_property(set, name, strlen(name), flags);
+    return ok ? RMR_OK : nomem(p);
 }
 
 /* ------------------------------------------------------------------ classes
