@@ -12,18 +12,29 @@
 
 /* -------------------------------------------------------------------- table */
 
-static size_t home_of(const rmr_merges *m, uint32_t left, uint32_t right)
+static uint64_t hash_pair(const rmr_merges *m, uint32_t left, uint32_t right)
 {
-    return rmr_hash_mix(m->seed, (uint64_t)left << 32 | right) & m->mask;
+    return rmr_hash_mix(m->seed, (uint64_t)left << 32 | right);
 }
 
-static const rmr_merge *find(const rmr_merges *m, uint32_t left, uint32_t right)
+/* The pair's place, or the one that it would take. */
+static rmr_merge *find_place(const rmr_merges *m, uint64_t hash, uint32_t left,
+                             uint32_t right)
 {
-    const rmr_merge *merge = &m->places[home_of(m, left, right)];
+    rmr_merge *merge = &m->places[hash & m->mask];
     while (merge->rank != RMR_NO_RANK &&
            (merge->left != left || merge->right != right))
         merge = merge < m->places + m->mask ? merge + 1 : m->places;
     return merge;
+}
+
+/* What a pair of symbols becomes; rank RMR_NO_RANK: nothing. */
+static rmr_merge find(const rmr_merges *m, uint32_t left, uint32_t right)
+{
+    uint64_t hash = hash_pair(m, left, right), bit = hash & m->filter_mask;
+    if (!(m->filter[bit / 64] >> bit % 64 & 1))
+        return (rmr_merge){.rank = RMR_NO_RANK};
+    return *find_place(m, hash, left, right);
 }
 
 static int grow(rmr_merges *m)
@@ -39,10 +50,29 @@ static int grow(rmr_merges *m)
     m->places = grown;
     m->mask = size - 1;
     for (size_t i = 0; i < old; i++) {
-        if (places[i].rank != RMR_NO_RANK)
-            *(rmr_merge *)find(m, places[i].left, places[i].right) = places[i];
+        const rmr_merge *p = &places[i];
+        if (p->rank != RMR_NO_RANK)
+            *find_place(m, hash_pair(m, p->left, p->right), p->left, p->right) =
+                *p;
     }
     rmr_free(places);
+    return 1;
+}
+
+static int fill_filter(rmr_merges *m)
+{
+    enum { BITS_PER_PLACE = 8 };
+    size_t bits = (m->mask + 1) * BITS_PER_PLACE;
+    m->filter = rmr_calloc(bits / 64, sizeof *m->filter);
+    if (!m->filter)
+        return 0;
+    m->filter_mask = bits - 1;
+    for (size_t i = 0; i <= m->mask; i++) {
+        const rmr_merge *p = &m->places[i];
+        uint64_t bit = hash_pair(m, p->left, p->right) & m->filter_mask;
+        if (p->rank != RMR_NO_RANK)
+            m->filter[bit / 64] |= (uint64_t)1 << bit % 64;
+    }
     return 1;
 }
 
@@ -116,9 +146,10 @@ static rmr_status add(reading *r, rmr_json_string left, rmr_json_string right,
                    "must join two tokens of \"vocab\" to a third", err);
     if (r->index >= RMR_NO_RANK)
         return bad(r, RMR_ERR_RANGE, "is one too many", err);
-    if (2 * m->count >= (m->places ? m->mask + 1 : 0) && !grow(m))
+    if (4 * m->count >= 3 * (m->mask + 1) && !grow(m))
         return rmr_fail_nomem(err, r->document->merges.name);
-    rmr_merge *place = (rmr_merge *)find(m, left_id, right_id);
+    rmr_merge *place =
+        find_place(m, hash_pair(m, left_id, right_id), left_id, right_id);
     m->count += place->rank == RMR_NO_RANK;
     *place = (rmr_merge){left_id, right_id, (uint32_t)r->index, id};
     return RMR_OK;
@@ -171,6 +202,8 @@ rmr_status rmr_merges_read(rmr_merges *merges, const rmr_vocabulary *vocabulary,
     rmr_status status = read_all(&r, &cursor, err);
     rmr_json_cursor_end(&cursor);
     rmr_free(r.joined);
+    if (!status && !fill_filter(merges))
+        status = rmr_fail_nomem(err, document->merges.name);
     if (status)
         rmr_merges_free(merges);
     return status;
@@ -179,6 +212,7 @@ rmr_status rmr_merges_read(rmr_merges *merges, const rmr_vocabulary *vocabulary,
 void rmr_merges_free(rmr_merges *merges)
 {
     rmr_free(merges->places);
+    rmr_free(merges->filter);
     memset(merges, 0, sizeof *merges);
 }
 
@@ -192,9 +226,9 @@ static void apply_to_few(const rmr_merges *m, rmr_symbol *symbols,
     uint32_t ranks[FEW], ids[FEW]; /* of each symbol with the next */
     size_t n = *count;
     for (size_t i = 0; i + 1 < n; i++) {
-        const rmr_merge *merge = find(m, symbols[i].id, symbols[i + 1].id);
-        ranks[i] = merge->rank;
-        ids[i] = merge->id;
+        rmr_merge merge = find(m, symbols[i].id, symbols[i + 1].id);
+        ranks[i] = merge.rank;
+        ids[i] = merge.id;
     }
     while (n > 1) {
         size_t best = 0;
@@ -211,9 +245,9 @@ static void apply_to_few(const rmr_merges *m, rmr_symbol *symbols,
             ids[i - 1] = ids[i];
         }
         for (size_t i = best ? best - 1 : 0; i <= best && i + 1 < n; i++) {
-            const rmr_merge *merge = find(m, symbols[i].id, symbols[i + 1].id);
-            ranks[i] = merge->rank;
-            ids[i] = merge->id;
+            rmr_merge merge = find(m, symbols[i].id, symbols[i + 1].id);
+            ranks[i] = merge.rank;
+            ids[i] = merge.id;
         }
     }
     *count = n;
@@ -268,12 +302,6 @@ static uint64_t heap_pop(heap *h)
     return top;
 }
 
-size_t rmr_merges_room(size_t count)
-{
-    /* Each merge takes one pair out and puts two in at most. */
-    return count <= FEW ? 0 : count * (sizeof(link) + 2 * sizeof(uint64_t));
-}
-
 /* Looks the pair of a symbol with the next one up. */
 static void pair_up(const rmr_merges *m, const rmr_symbol *symbols, link *links,
                     size_t count, uint32_t at)
@@ -281,9 +309,9 @@ static void pair_up(const rmr_merges *m, const rmr_symbol *symbols, link *links,
     uint32_t next = links[at].next;
     links[at].rank = RMR_NO_RANK;
     if (next < count) {
-        const rmr_merge *merge = find(m, symbols[at].id, symbols[next].id);
-        links[at].rank = merge->rank;
-        links[at].id = merge->id;
+        rmr_merge merge = find(m, symbols[at].id, symbols[next].id);
+        links[at].rank = merge.rank;
+        links[at].id = merge.id;
     }
 }
 
@@ -332,11 +360,98 @@ static void apply_to_many(const rmr_merges *m, rmr_symbol *symbols,
     *count = kept;
 }
 
+/* ------------------------------------------------------------------ windows
+ *
+ * Which symbols a list becomes shows in pairs of neighbours: it is right when
+ * merging what any two neighbours are made of, alone, gives these two again.
+ * (Merging goes by rank and place, so it does in a part what it does in the
+ * whole, up to the first merge across an edge of the part; and the first that
+ * is across the edge between such two would be made in those two alone, too.)
+ * So a long list is merged in windows that stay near, each beginning with a
+ * symbol that the one before had, which makes all neighbours right.
+ */
+enum { WINDOW = 512, OVERLAP = 64, WIDE = 4 * WINDOW };
+
+/* How far it has come. */
+typedef struct progress {
+    size_t used;         /* symbols of the list */
+    size_t done;         /* symbols that these have become */
+    rmr_symbol expected; /* that the next window begins with; len 0: any */
+} progress;
+
+/* Moves over the symbols of a window that begin before its overlap. 0 when
+ * there is none. */
+static int advance(progress *p, const rmr_symbol *list, size_t size,
+                   const rmr_symbol *window, size_t count, rmr_symbol *out)
+{
+    size_t used = 0, kept = 0;
+    for (; kept + 1 < count; kept++) {
+        size_t len = 0, symbols = 0;
+        while (len < window[kept].len)
+            len += list[p->used + used + symbols++].len;
+        if (used + symbols > size - OVERLAP)
+            break;
+        used += symbols;
+    }
+    memcpy(out + p->done, window, kept * sizeof *window);
+    p->done += kept;
+    p->used += used;
+    p->expected = window[kept];
+    return kept > 0;
+}
+
+/* 0, and the list is as it was, when windows do not fit together. */
+static int apply_in_windows(const rmr_merges *m, rmr_symbol *list,
+                            size_t *count, rmr_symbol *out, void *room)
+{
+    rmr_symbol window[WIDE];
+    progress now = {0}, before = {0};
+    size_t wanted = WINDOW;
+    for (;;) {
+        size_t left = *count - now.used, size = left < wanted ? left : wanted;
+        size_t got = size;
+        memcpy(window, list + now.used, size * sizeof *window);
+        apply_to_many(m, window, &got, room);
+        if (now.expected.len && (window->id != now.expected.id ||
+                                 window->len != now.expected.len)) {
+            if (wanted == WIDE)
+                return 0;
+            now = before;
+            wanted = WIDE;
+            continue;
+        }
+        if (size == left) {
+            memcpy(out + now.done, window, got * sizeof *window);
+            *count = now.done + got;
+            memcpy(list, out, *count * sizeof *list);
+            return 1;
+        }
+        before = now;
+        if (!advance(&now, list, size, window, got, out))
+            return 0;
+        wanted = WINDOW;
+    }
+}
+
+size_t rmr_merges_room(size_t count)
+{
+    /* Links; a heap, since each merge takes one pair out and puts two in at
+     * most; and the result. */
+    return count <= FEW ? 0
+                        : count * (sizeof(link) + 2 * sizeof(uint64_t) +
+                                   sizeof(rmr_symbol));
+}
+
 void rmr_merges_apply(const rmr_merges *merges, rmr_symbol *symbols,
                       size_t *count, void *room)
 {
-    if (*count <= FEW)
+    rmr_symbol *out = room;
+    if (*count <= FEW) {
         apply_to_few(merges, symbols, count);
-    else
+        return;
+    }
+    room = out + *count;
+    if (*count <= WINDOW ||
+        !apply_in_windows(merges, symbols, count, out, room))
         apply_to_many(merges, symbols, count, room);
 }

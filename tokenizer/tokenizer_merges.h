@@ -24,6 +24,9 @@ typedef struct rmr_merges {
     size_t mask;
     size_t count;
     uint64_t seed;
+    uint64_t *filter; /* by the same hash, a bit for each pair that there is:
+                       * most are none, and this is small enough to be near */
+    size_t filter_mask; /* of its bits */
 } rmr_merges;
 
 /* Reads model.merges: each is two entries of the vocabulary, whose
@@ -41,7 +44,8 @@ typedef struct rmr_symbol {
 } rmr_symbol;
 
 /* Merges until no pair is left; *count becomes how many symbols remain. room
- * is for the work: rmr_merges_room(*count) bytes. */
+ * is for the work: rmr_merges_room(*count) bytes, of which little is touched
+ * as a rule. */
 void rmr_merges_apply(const rmr_merges *merges, rmr_symbol *symbols,
                       size_t *count, void *room);
 size_t rmr_merges_room(size_t count);
