@@ -99,6 +99,102 @@ static size_t next_gpt2(const rmr_scanner *s, const unsigned char *text,
     return run_of(s, text, from + len, end, class);
 }
 
+/* ------------------------------------------------------------ cl100k, Qwen2
+ */
+
+#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define WORD_OR_DIGITS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
+#define THE_REST                                                               \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+static const char cl100k[] = CONTRACTIONS WORD_OR_DIGITS "{1,3}" THE_REST;
+static const char qwen2[] = CONTRACTIONS WORD_OR_DIGITS THE_REST;
+
+static int is_line_end(unsigned char byte)
+{
+    return byte == '\r' || byte == '\n';
+}
+
+/* As contraction(), in any case; the long s is an s, too. */
+static size_t contraction_of_any_case(const unsigned char *text, size_t len)
+{
+    unsigned char folded[3] = {'\''};
+    if (len < 2 || *text != '\'')
+        return 0;
+    if (len >= 3 && !memcmp(text + 1, "\xC5\xBF", 2))
+        return 3;
+    folded[1] = text[1] | 0x20;
+    folded[2] = len > 2 ? text[2] | 0x20 : 0;
+    return contraction(folded, len > 3 ? 3 : len);
+}
+
+/* \s*[\r\n]+|\s+(?!\S)|\s+ : up to the last line end, if there is one. */
+static size_t lines(const rmr_scanner *s, const unsigned char *text, size_t at,
+                    size_t end)
+{
+    size_t to = run_of(s, text, at, end, SPACE);
+    for (size_t last = to; last > at; last--) {
+        if (is_line_end(text[last - 1]))
+            return last;
+    }
+    return white_space(s, text, at, end);
+}
+
+/* Up to `most` digits, of which there is one of `len` bytes. */
+static size_t digits(const rmr_scanner *s, const unsigned char *text, size_t at,
+                     size_t end, size_t len, int most)
+{
+    do
+        at += len;
+    while (--most && at < end && class_at(s, text, at, end, &len) == NUMBER);
+    return at;
+}
+
+/* [^\s\p{L}\p{N}]+[\r\n]* */
+static size_t symbols(const rmr_scanner *s, const unsigned char *text,
+                      size_t at, size_t end)
+{
+    at = run_of(s, text, at, end, OTHER);
+    while (at < end && is_line_end(text[at]))
+        at++;
+    return at;
+}
+
+static inline size_t next_of_lines(const rmr_scanner *s,
+                                   const unsigned char *text, size_t at,
+                                   size_t end, int most_digits)
+{
+    size_t len, next_len, next = contraction_of_any_case(text + at, end - at);
+    if (next)
+        return at + next;
+    unsigned class = class_at(s, text, at, end, &len), second = 0;
+    if (class == LETTER)
+        return run_of(s, text, at + len, end, LETTER);
+    if (class == NUMBER)
+        return digits(s, text, at, end, len, most_digits);
+    next = at + len;
+    if (next < end)
+        second = class_at(s, text, next, end, &next_len);
+    if (second == LETTER && !is_line_end(text[at]))
+        return run_of(s, text, next + next_len, end, LETTER);
+    if (class == OTHER)
+        return symbols(s, text, next, end);
+    if (second == OTHER && text[at] == ' ')
+        return symbols(s, text, next, end);
+    return lines(s, text, at, end);
+}
+
+static size_t next_cl100k(const rmr_scanner *s, const unsigned char *text,
+                          size_t at, size_t end)
+{
+    return next_of_lines(s, text, at, end, 3);
+}
+
+static size_t next_qwen2(const rmr_scanner *s, const unsigned char *text,
+                         size_t at, size_t end)
+{
+    return next_of_lines(s, text, at, end, 1);
+}
+
 /* ------------------------------------------------------------------ opening */
 
 int rmr_scanner_open(rmr_scanner *scanner, const char *pattern, size_t len)
@@ -109,6 +205,8 @@ int rmr_scanner_open(rmr_scanner *scanner, const char *pattern, size_t len)
                        size_t);
     } known[] = {
         {rmr_scan_gpt2, next_gpt2},
+        {cl100k, next_cl100k},
+        {qwen2, next_qwen2},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strlen(known[i].pattern) != len ||
