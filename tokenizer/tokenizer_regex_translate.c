@@ -104,11 +104,12 @@ static rmr_status skip_comment(rmr_regex_parser *p)
 {
     size_t from = p->at;
     for (p->at += 3; p->at < p->len; p->at++) {
-        if (p->pattern[p->at] == ')') {
+        int c = p->pattern[p->at];
+        if (c == ')') {
             p->at++;
             return RMR_OK;
         }
-        if (p->pattern[p->at] == '\\')
+        if (c == '\\' && p->at + 1 < p->len)
             p->at++;
     }
     return rmr_regex_malformed(p, from, "a comment without end");
@@ -456,10 +457,10 @@ static rmr_status parse_branch(rmr_regex_parser *p, branch *b)
     for (;;) {
         rmr_regex_quantifier q;
         rmr_status status = skip_ignored(p);
-        int c = rmr_regex_peek(p, 0);
-        size_t from = p->at;
         if (status)
             return status;
+        int c = rmr_regex_peek(p, 0);
+        size_t from = p->at;
         if (rest || c < 0 || c == '|' || c == ')')
             break;
         status = rmr_regex_read_quantifier(p, &q, &found);

@@ -309,6 +309,7 @@ static void test_what_is_malformed(void **state)
         {"a\\", "a backslash at the end at offset 1"},
         {"\\u12", "without four digits"},
         {"a(?#b", "a comment without end at offset 1"},
+        {"a(?#\\", "a comment without end at offset 1"},
         {"\\p{L", "a property without end"},
     };
     (void)state;
