@@ -11,6 +11,7 @@
 #include "tokenizer/tokenizer_bytechars.h"
 #include "tokenizer/tokenizer_cache.h"
 #include "tokenizer/tokenizer_merges.h"
+#include "tokenizer/tokenizer_pieces.h"
 #include "tokenizer/tokenizer_utf8.h"
 
 enum {
@@ -20,6 +21,7 @@ enum {
 
 typedef struct bpe {
     rmr_merges merges;
+    rmr_pieces pieces; /* when words are raw bytes, and they can be used */
     uint32_t unk_id;
     uint32_t byte_ids[256]; /* of "<0x00>" ... */
     char prefix[MAX_AFFIX]; /* of all characters of a word but the first */
@@ -45,6 +47,7 @@ static void close_bpe(void *self)
 {
     bpe *b = self;
     rmr_merges_free(&b->merges);
+    rmr_pieces_close(&b->pieces);
     rmr_free(b);
 }
 
@@ -219,7 +222,7 @@ int rmr_token_model_knows_bytes(const rmr_token_model *model)
     if (model->type != &rmr_model_bpe)
         return 0;
     for (unsigned byte = 0; byte < 256; byte++) {
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 4 && rmr_utf8_has(byte); i++) {
             if (find_unit(b, &model->vocabulary, byte, 1, i) == RMR_NO_ID)
                 return 0;
         }
@@ -227,10 +230,15 @@ int rmr_token_model_knows_bytes(const rmr_token_model *model)
     return 1;
 }
 
-void rmr_token_model_use_raw_bytes(rmr_token_model *model)
+rmr_status rmr_token_model_use_raw_bytes(rmr_token_model *model, rmr_error *err)
 {
-    fill_tables(model->self, &model->vocabulary, 1);
+    bpe *b = model->self;
+    fill_tables(b, &model->vocabulary, 1);
     model->raw_bytes = 1;
+    if (b->prefix_len || b->suffix_len)
+        return RMR_OK;
+    return rmr_pieces_open(&b->pieces, &model->vocabulary, &b->merges,
+                           b->units[0][0], err);
 }
 
 /* ------------------------------------------------------------------ symbols */
@@ -327,16 +335,37 @@ static rmr_status push_symbols(const symbols *s, size_t at,
     return RMR_OK;
 }
 
-/* Merges the symbols of a word, or of a part that nothing merges with. */
+/* The tokens of a word, or of a part that nothing merges with, into s->list. */
+static rmr_status find_symbols(const rmr_token_model *model, symbols *s,
+                               const unsigned char *word, size_t len,
+                               void *room)
+{
+    enum { FEW = 16 };
+    const bpe *b = model->self;
+    if (len > FEW && b->pieces.pieces &&
+        rmr_pieces_find(&b->pieces, &b->merges, word, len, s->list, &s->count,
+                        room))
+        return RMR_OK;
+    s->count = 0;
+    if (model->raw_bytes) {
+        add_raw(b, s, word, len);
+    } else {
+        rmr_status status = add_chars(model, s, word, len);
+        if (status)
+            return status;
+    }
+    rmr_merges_apply(&b->merges, s->list, &s->count, room);
+    return RMR_OK;
+}
+
 static rmr_status merge(const rmr_token_model *model, const unsigned char *word,
                         size_t len, size_t at, rmr_encoding *encoding)
 {
     enum { FEW_BYTES = 64 };
-    const bpe *b = model->self;
     rmr_symbol few[FEW_BYTES];
+    unsigned char bits[FEW_BYTES / 8 + 1];
     symbols s = {.list = few};
-    void *room = NULL;
-    rmr_status status = RMR_OK;
+    void *room = bits;
     size_t merging = rmr_merges_room(len);
     if (len > UINT32_MAX / 64)
         return RMR_ERR_RANGE;
@@ -347,13 +376,9 @@ static rmr_status merge(const rmr_token_model *model, const unsigned char *word,
             return RMR_ERR_NOMEM;
         s.list = (rmr_symbol *)((char *)room + merging);
     }
-    if (model->raw_bytes)
-        add_raw(b, &s, word, len);
-    else
-        status = add_chars(model, &s, word, len);
+    rmr_status status = find_symbols(model, &s, word, len, room);
     if (status)
         return status;
-    rmr_merges_apply(&b->merges, s.list, &s.count, room);
     return push_symbols(&s, at, encoding);
 }
 

@@ -42,8 +42,9 @@ static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
         (status = rmr_token_model_open(&t->model, document, err)))
         return status;
     if (rmr_token_model_knows_bytes(&t->model) &&
-        rmr_pre_tokenizer_use_raw_bytes(&t->pre_tokenizer))
-        rmr_token_model_use_raw_bytes(&t->model);
+        rmr_pre_tokenizer_use_raw_bytes(&t->pre_tokenizer) &&
+        (status = rmr_token_model_use_raw_bytes(&t->model, err)))
+        return status;
     if ((status = rmr_added_tokens_open(&t->added,
                                         json_object_get(root, "added_tokens"),
                                         &t->normalizer, &t->model, file, err)))

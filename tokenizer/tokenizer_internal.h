@@ -216,16 +216,28 @@ rmr_cut rmr_pre_tokenizer_cut(const rmr_pre_tokenizer *pre_tokenizer);
 
 #define RMR_NO_ID UINT32_MAX
 
+/* Where the string of an id is. */
+typedef struct rmr_vocabulary_entry {
+    uint32_t at; /* 1 + where it begins; 0: no such id */
+    uint32_t len;
+} rmr_vocabulary_entry;
+
+/* A place of the hash table. */
+typedef struct rmr_vocabulary_slot {
+    uint32_t id; /* 1 + id; 0: empty */
+    uint32_t hash;
+} rmr_vocabulary_slot;
+
 /* Strings by id, and ids by string. Strings may hold NUL. */
 typedef struct rmr_vocabulary {
-    char *strings;       /* one after another, each with a NUL after it */
-    uint32_t *string_at; /* [id_limit] 1 + where; 0: no such id */
-    uint32_t *length_of; /* [id_limit] */
+    char *strings; /* one after another, each with a NUL after it */
+    rmr_vocabulary_entry *entries; /* [id_limit] */
     uint32_t id_limit;
-    size_t count;     /* of strings */
-    int shares;       /* two ids have one string, which has one of them */
-    uint32_t *slots;  /* [slot_mask + 1] 1 + id, or 0: a hash table */
-    size_t slot_mask; /* a power of two less one */
+    size_t count;               /* of strings */
+    int shares;                 /* two ids have one string, which has one of
+                                 * them */
+    rmr_vocabulary_slot *slots; /* [slot_mask + 1] */
+    size_t slot_mask;           /* a power of two less one */
     uint64_t seed;
 } rmr_vocabulary;
 
@@ -293,10 +305,11 @@ struct rmr_token_model {
 rmr_status rmr_token_model_open(rmr_token_model *model,
                                 const rmr_document *document, rmr_error *err);
 
-/* Whether it is a BPE model with a symbol for each of ByteLevel's characters,
- * and making such a model take the bytes instead. */
+/* Whether it is a BPE model with a symbol for each of ByteLevel's characters
+ * that text can have, and making such a model take the bytes instead. Errors: NOMEM, RANGE. */
 int rmr_token_model_knows_bytes(const rmr_token_model *model);
-void rmr_token_model_use_raw_bytes(rmr_token_model *model);
+rmr_status rmr_token_model_use_raw_bytes(rmr_token_model *model,
+                                         rmr_error *err);
 void rmr_token_model_close(rmr_token_model *model);
 
 /* Makes room for one token more; 0 when out of memory. */

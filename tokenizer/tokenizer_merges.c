@@ -37,6 +37,12 @@ static rmr_merge find(const rmr_merges *m, uint32_t left, uint32_t right)
     return *find_place(m, hash, left, right);
 }
 
+uint32_t rmr_merges_rank(const rmr_merges *merges, uint32_t left,
+                         uint32_t right)
+{
+    return find(merges, left, right).rank;
+}
+
 static int grow(rmr_merges *m)
 {
     enum { FIRST_PLACES = 1024 };

@@ -37,6 +37,10 @@ rmr_status rmr_merges_read(rmr_merges *merges, const rmr_vocabulary *vocabulary,
                            rmr_error *err);
 void rmr_merges_free(rmr_merges *merges);
 
+/* The rank of a pair; RMR_NO_RANK when there is no such merge. */
+uint32_t rmr_merges_rank(const rmr_merges *merges, uint32_t left,
+                         uint32_t right);
+
 /* A symbol of a word: so many of its bytes. */
 typedef struct rmr_symbol {
     uint32_t id;

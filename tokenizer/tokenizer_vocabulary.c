@@ -18,23 +18,32 @@
 const char *rmr_vocabulary_string(const rmr_vocabulary *vocabulary, uint32_t id,
                                   size_t *len)
 {
-    if (id >= vocabulary->id_limit || !vocabulary->string_at[id])
+    if (id >= vocabulary->id_limit || !vocabulary->entries[id].at)
         return NULL;
-    *len = vocabulary->length_of[id];
-    return vocabulary->strings + vocabulary->string_at[id] - 1;
+    *len = vocabulary->entries[id].len;
+    return vocabulary->strings + vocabulary->entries[id].at - 1;
 }
 
 /* The slot that a string is in, or would be. */
-static size_t find_slot(const rmr_vocabulary *v, const char *string, size_t len)
+static rmr_vocabulary_slot *find_slot(const rmr_vocabulary *v, uint32_t hash,
+                                      const char *string, size_t len)
 {
-    size_t slot = rmr_hash(v->seed, string, len) & v->slot_mask;
-    for (; v->slots[slot]; slot = (slot + 1) & v->slot_mask) {
-        uint32_t id = v->slots[slot] - 1;
-        if (v->length_of[id] == len &&
-            !memcmp(v->strings + v->string_at[id] - 1, string, len))
-            break;
+    for (size_t at = hash;; at++) {
+        rmr_vocabulary_slot *slot = &v->slots[at & v->slot_mask];
+        if (!slot->id)
+            return slot;
+        if (slot->hash != hash)
+            continue;
+        const rmr_vocabulary_entry *entry = &v->entries[slot->id - 1];
+        if (entry->len == len &&
+            !memcmp(v->strings + entry->at - 1, string, len))
+            return slot;
     }
-    return slot;
+}
+
+static uint32_t hash_of(const rmr_vocabulary *v, const char *string, size_t len)
+{
+    return (uint32_t)rmr_hash(v->seed, string, len);
 }
 
 uint32_t rmr_vocabulary_find(const rmr_vocabulary *vocabulary,
@@ -42,8 +51,9 @@ uint32_t rmr_vocabulary_find(const rmr_vocabulary *vocabulary,
 {
     if (!vocabulary->slots)
         return RMR_NO_ID;
+    uint32_t hash = hash_of(vocabulary, string, len);
     /* 0 becomes RMR_NO_ID. */
-    return vocabulary->slots[find_slot(vocabulary, string, len)] - 1;
+    return find_slot(vocabulary, hash, string, len)->id - 1;
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -54,8 +64,7 @@ typedef struct reading {
     const char *name;
     size_t strings_used;
     size_t strings_capacity;
-    size_t at_capacity;
-    size_t length_capacity;
+    size_t entry_capacity;
     size_t used_slots;
     size_t first_slots;
     int last_id_only; /* of two ids with one string only the last has it */
@@ -74,41 +83,36 @@ static int grow_slots(rmr_vocabulary *v, size_t first)
 {
     size_t old = v->slots ? v->slot_mask + 1 : 0;
     size_t size = old ? 2 * old : first;
-    uint32_t *slots = v->slots;
-    uint32_t *grown = rmr_calloc(size, sizeof *grown);
+    rmr_vocabulary_slot *slots = v->slots;
+    rmr_vocabulary_slot *grown = rmr_calloc(size, sizeof *grown);
     if (!grown)
         return 0;
     v->slots = grown;
     v->slot_mask = size - 1;
     for (size_t i = 0; i < old; i++) {
-        if (!slots[i])
-            continue;
-        size_t len = 0;
-        const char *string = rmr_vocabulary_string(v, slots[i] - 1, &len);
-        v->slots[find_slot(v, string, len)] = slots[i];
+        size_t at = slots[i].hash;
+        while (slots[i].id && grown[at & v->slot_mask].id)
+            at++;
+        if (slots[i].id)
+            grown[at & v->slot_mask] = slots[i];
     }
     rmr_free(slots);
     return 1;
 }
 
-/* Room for an id; new places are 0. */
+/* Room for an id; new places are empty. */
 static int reach_id(reading *r, uint32_t id)
 {
     rmr_vocabulary *v = r->v;
     size_t need = (size_t)id + 1;
     if (need <= v->id_limit)
         return 1;
-    uint32_t *at =
-        rmr_grow(v->string_at, &r->at_capacity, need, sizeof *v->string_at);
-    if (!at)
+    rmr_vocabulary_entry *entries =
+        rmr_grow(v->entries, &r->entry_capacity, need, sizeof *entries);
+    if (!entries)
         return 0;
-    v->string_at = at;
-    uint32_t *lengths =
-        rmr_grow(v->length_of, &r->length_capacity, need, sizeof *v->length_of);
-    if (!lengths)
-        return 0;
-    v->length_of = lengths;
-    memset(at + v->id_limit, 0, (need - v->id_limit) * sizeof *at);
+    v->entries = entries;
+    memset(entries + v->id_limit, 0, (need - v->id_limit) * sizeof *entries);
     v->id_limit = (uint32_t)need;
     return 1;
 }
@@ -127,8 +131,8 @@ static rmr_status store_string(reading *r, uint32_t id, rmr_json_string string,
     v->strings = strings;
     memcpy(strings + r->strings_used, string.bytes, string.len);
     strings[need - 1] = '\0';
-    v->string_at[id] = (uint32_t)r->strings_used + 1;
-    v->length_of[id] = (uint32_t)string.len;
+    v->entries[id] = (rmr_vocabulary_entry){(uint32_t)r->strings_used + 1,
+                                            (uint32_t)string.len};
     r->strings_used = need;
     return RMR_OK;
 }
@@ -141,14 +145,15 @@ static rmr_status index_string(reading *r, uint32_t id, rmr_json_string string,
     if (2 * r->used_slots >= (v->slots ? v->slot_mask + 1 : 0) &&
         !grow_slots(v, r->first_slots))
         return rmr_fail_nomem(err, r->name);
-    size_t slot = find_slot(v, string.bytes, string.len);
-    if (!v->slots[slot])
+    uint32_t hash = hash_of(v, string.bytes, string.len);
+    rmr_vocabulary_slot *slot = find_slot(v, hash, string.bytes, string.len);
+    if (!slot->id)
         r->used_slots++;
     else if (r->last_id_only)
-        v->string_at[v->slots[slot] - 1] = 0;
+        v->entries[slot->id - 1].at = 0;
     else
         v->shares = 1;
-    v->slots[slot] = id + 1;
+    *slot = (rmr_vocabulary_slot){id + 1, hash};
     return RMR_OK;
 }
 
@@ -161,7 +166,7 @@ static rmr_status add(reading *r, uint32_t id, rmr_json_string string,
                         (int)(string.len < 40 ? string.len : 40), string.bytes);
     if (!reach_id(r, id))
         return rmr_fail_nomem(err, r->name);
-    if (r->v->string_at[id]) {
+    if (r->v->entries[id].at) {
         size_t len = 0;
         const char *other = rmr_vocabulary_string(r->v, id, &len);
         if (len == string.len && !memcmp(other, string.bytes, len))
@@ -199,7 +204,7 @@ static void finish(reading *r)
         v->strings = strings;
     v->count = 0;
     for (uint32_t id = 0; id < v->id_limit; id++)
-        v->count += v->string_at[id] != 0;
+        v->count += v->entries[id].at != 0;
 }
 
 rmr_status rmr_vocabulary_read(rmr_vocabulary *vocabulary,
@@ -269,8 +274,7 @@ rmr_status rmr_vocabulary_read_scores(rmr_vocabulary *vocabulary,
 void rmr_vocabulary_free(rmr_vocabulary *vocabulary)
 {
     rmr_free(vocabulary->strings);
-    rmr_free(vocabulary->string_at);
-    rmr_free(vocabulary->length_of);
+    rmr_free(vocabulary->entries);
     rmr_free(vocabulary->slots);
     memset(vocabulary, 0, sizeof *vocabulary);
 }
