@@ -189,6 +189,127 @@ RMR_API rmr_status rmr_tokenize(const rmr_model *model, rmr_text text,
                                 uint32_t max_tokens, rmr_truncate truncate,
                                 rmr_tokens *tokens, rmr_error *err);
 
+/* Which text of a pair is cut when both together are too long. */
+typedef enum rmr_truncate_strategy {
+    RMR_TRUNCATE_LONGEST_FIRST = 0, /* the longer one, then both */
+    RMR_TRUNCATE_ONLY_FIRST,
+    RMR_TRUNCATE_ONLY_SECOND
+} rmr_truncate_strategy;
+
+typedef struct rmr_tokenize_options {
+    size_t size;
+    uint32_t max_tokens;   /* the limit of a window, special tokens included;
+                            * default 0: none */
+    rmr_truncate truncate; /* what exceeds it; default RMR_TRUNCATE_END */
+    rmr_truncate_strategy strategy;
+    int windows;     /* also what was cut, as further windows; default 0 */
+    uint32_t stride; /* tokens that a window has in common with the next */
+    int no_special_tokens; /* without those that the model adds; default 0 */
+} rmr_tokenize_options;
+
+RMR_API void rmr_tokenize_options_init(rmr_tokenize_options *options);
+
+/* Tokens [start, end) of a list: one sequence for the model. */
+typedef struct rmr_window {
+    size_t start;
+    size_t end;
+} rmr_window;
+
+/* Which text a token's offsets are those of. */
+typedef enum rmr_token_text {
+    RMR_TOKEN_FIRST = 0,
+    RMR_TOKEN_SECOND,
+    RMR_TOKEN_ADDED /* of neither: the model adds it */
+} rmr_token_text;
+
+/*
+ * Tokenizes one text (second is NULL) or a pair as the reference does. The
+ * list then has one window or, with `windows`, the reference's sequence and
+ * the overflowing ones in its order: where both texts of a pair are cut, each
+ * window of one with each of the other.
+ *
+ * Errors: TOO_LONG (RMR_TRUNCATE_NONE; or the text that is not to be cut
+ * leaves no room for the other), RANGE (no room for the special tokens, stride
+ * not below what a text's window holds, over 2^26 tokens in several windows,
+ * only the second text is to be cut and there is none), UNSUPPORTED (the
+ * tokenizer's post-processor cannot take a pair), NOMEM.
+ */
+RMR_API rmr_status rmr_tokenize_pair(const rmr_model *model, rmr_text first,
+                                     const rmr_text *second,
+                                     const rmr_tokenize_options *options,
+                                     rmr_tokens *tokens, rmr_error *err);
+
+/* The *count windows of the last rmr_tokenize_pair; valid until the next call
+ * with these tokens, as the following. */
+RMR_API const rmr_window *rmr_tokens_windows(const rmr_tokens *tokens,
+                                             size_t *count);
+
+/* For each token of the last rmr_tokenize_pair, its rmr_token_text. */
+RMR_API const unsigned char *rmr_tokens_texts(const rmr_tokens *tokens);
+
+/* Turns the offsets of the last rmr_tokenize (second is NULL) or
+ * rmr_tokenize_pair of these very texts from bytes to code points, in linear
+ * time; every maximal ill-formed part counts as one. Once per call of those. */
+RMR_API void rmr_tokens_use_code_points(rmr_tokens *tokens, rmr_text first,
+                                        const rmr_text *second);
+
+/*
+ * The text of count ids, as the tokenizer's decoder makes it. Ids that no
+ * token has are left out, and with skip_special special tokens too. *text is
+ * terminated, may hold NUL, belongs to tokens and is valid until the next
+ * rmr_detokenize with them. Errors: RANGE (over 1 GiB of text, or ids that the
+ * reference's decoder fails with), NOMEM; *text is then empty.
+ */
+RMR_API rmr_status rmr_detokenize(const rmr_model *model, const uint32_t *ids,
+                                  size_t count, int skip_special,
+                                  rmr_tokens *tokens, rmr_text *text,
+                                  rmr_error *err);
+
+/* Where a chunk may begin and end. What does not fit falls back to the next
+ * finer boundary. */
+typedef enum rmr_boundary {
+    RMR_BOUNDARY_SENTENCE = 0, /* after . ! ? or an ellipsis, with closing
+                                * quotes and brackets, before white space;
+                                * after the ideographic full stop and
+                                * fullwidth ! ?; at blank lines.
+                                * Abbreviations are not guessed. */
+    RMR_BOUNDARY_WORD,         /* at white space */
+    RMR_BOUNDARY_TOKEN
+} rmr_boundary;
+
+typedef struct rmr_chunk_options {
+    size_t size;
+    uint32_t max_tokens;   /* of a chunk, special tokens included; default 0:
+                            * what the model takes */
+    uint32_t overlap;      /* tokens that a chunk repeats of the one before, at
+                            * most; default 0 */
+    rmr_boundary boundary; /* default RMR_BOUNDARY_SENTENCE */
+} rmr_chunk_options;
+
+RMR_API void rmr_chunk_options_init(rmr_chunk_options *options);
+
+/* Bytes [start, end) of a text, whole characters without white space at the
+ * edges, and how many tokens they are, special ones included, when tokenized
+ * alone. */
+typedef struct rmr_chunk {
+    size_t start;
+    size_t end;
+    size_t tokens;
+} rmr_chunk;
+
+/*
+ * Cuts a text into chunks that the model can take: in order, each with at most
+ * max_tokens tokens when tokenized alone, and each reaching beyond the one
+ * before. What no chunk holds is white space. An empty text has no chunks.
+ * *chunks belongs to tokens and is valid until the next rmr_chunk_text with
+ * them. Errors: RANGE (no room beside the special tokens, overlap not below
+ * that room, one character alone exceeds it), NOMEM.
+ */
+RMR_API rmr_status rmr_chunk_text(const rmr_model *model, rmr_text text,
+                                  const rmr_chunk_options *options,
+                                  rmr_tokens *tokens, const rmr_chunk **chunks,
+                                  size_t *count, rmr_error *err);
+
 /* The vocabulary's entry for id (UTF-8, terminated, lives with the model), or
  * NULL when there is none. */
 RMR_API const char *rmr_token_string(const rmr_model *model, uint32_t id);

@@ -49,26 +49,54 @@ static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
                                         json_object_get(root, "added_tokens"),
                                         &t->normalizer, &t->model, file, err)))
         return status;
-    return rmr_post_processor_open(
-        &t->post, json_object_get(root, "post_processor"), file, err);
+    return RMR_OK;
+}
+
+/* What comes after the model. */
+static rmr_status open_ends(rmr_tokenizer *t, const rmr_document *document,
+                            rmr_error *err)
+{
+    const json_t *root = document->root;
+    rmr_status status = rmr_post_processor_open(
+        &t->post, json_object_get(root, "post_processor"), document->file, err);
+    if (!status && t->post.trims)
+        status = rmr_spacing_open(&t->spacing, t, document->model, err);
+    return status ? status
+                  : rmr_decoder_open(&t->decoder, t, root, document->file, err);
+}
+
+static rmr_status check_tokens(const rmr_tokenizer *t,
+                               const rmr_post_tokens *tokens, const char *file,
+                               rmr_error *err)
+{
+    for (size_t i = 0; i < tokens->count; i++) {
+        if (!rmr_tokenizer_string(t, tokens->list[i].id))
+            return rmr_fail(err, RMR_ERR_FORMAT,
+                            "%s: post_processor has the id %u, which no token "
+                            "has",
+                            file, (unsigned)tokens->list[i].id);
+    }
+    return RMR_OK;
 }
 
 /* Learns the largest id, and that the post-processor's ids exist. */
 static rmr_status check_ids(rmr_tokenizer *t, const char *file, rmr_error *err)
 {
+    rmr_status status = RMR_OK;
     t->id_limit = t->model.vocabulary.id_limit;
     for (size_t i = 0; i < t->added.count; i++) {
         if (t->added.tokens[i].id >= t->id_limit)
             t->id_limit = t->added.tokens[i].id + 1;
     }
-    for (size_t i = 0; i < t->post.before + t->post.after; i++) {
-        if (!rmr_tokenizer_string(t, t->post.tokens[i].id))
-            return rmr_fail(err, RMR_ERR_FORMAT,
-                            "%s: post_processor has the id %u, which no token "
-                            "has",
-                            file, (unsigned)t->post.tokens[i].id);
+    for (int pair = 0; pair < 2; pair++) {
+        const rmr_post_program *program = &t->post.programs[pair][1];
+        for (size_t i = 0; i < program->count && !status; i++) {
+            status = check_tokens(t, &program->pieces[i].before, file, err);
+            if (!status)
+                status = check_tokens(t, &program->pieces[i].after, file, err);
+        }
     }
-    return RMR_OK;
+    return status;
 }
 
 static rmr_status open_text(rmr_tokenizer *t, const char *text, size_t len,
@@ -78,7 +106,8 @@ static rmr_status open_text(rmr_tokenizer *t, const char *text, size_t len,
     rmr_status status = rmr_document_open(&document, text, len, file, err);
     if (status)
         return status;
-    if (!(status = open_parts(t, &document, err)))
+    if (!(status = open_parts(t, &document, err)) &&
+        !(status = open_ends(t, &document, err)))
         status = check_ids(t, file, err);
     rmr_document_close(&document);
     t->cuts = status ? 0 : rmr_tokenizer_cuts(t);
@@ -110,6 +139,8 @@ void rmr_tokenizer_close(rmr_tokenizer *tokenizer)
 {
     if (!tokenizer)
         return;
+    rmr_decoder_close(&tokenizer->decoder);
+    rmr_spacing_close(&tokenizer->spacing);
     rmr_post_processor_close(&tokenizer->post);
     rmr_added_tokens_close(&tokenizer->added);
     rmr_token_model_close(&tokenizer->model);
@@ -136,8 +167,5 @@ int rmr_tokenizer_lowercases(const rmr_tokenizer *tokenizer)
 const char *rmr_tokenizer_string(const rmr_tokenizer *tokenizer, uint32_t id)
 {
     size_t len;
-    const rmr_added_token *added = rmr_added_token_by_id(&tokenizer->added, id);
-    if (added)
-        return added->content;
-    return rmr_vocabulary_string(&tokenizer->model.vocabulary, id, &len);
+    return rmr_decoder_string_of(tokenizer, id, &len);
 }

@@ -42,6 +42,17 @@ typedef struct rmr_encoding {
     int truncated; /* the text was longer than max_tokens and was cut */
     size_t capacity;
     struct rmr_encoder_scratch *scratch; /* the tokenizer's own */
+    /* Of rmr_tokenizer_encode_pair alone: */
+    rmr_window *windows;  /* [num_windows], of tokens */
+    unsigned char *texts; /* [count] rmr_token_text */
+    size_t num_windows;
+    size_t window_capacity;
+    size_t text_capacity;
+    rmr_token *spare; /* the tokenizer's own, as those below */
+    size_t spare_capacity;
+    struct rmr_own_spacing *spacing;
+    size_t num_spacing;
+    size_t spacing_capacity;
 } rmr_encoding;
 
 /* An encoding starts zeroed ({0}) and ends here. */
@@ -65,5 +76,65 @@ rmr_status rmr_tokenizer_encode(const rmr_tokenizer *tokenizer,
                                 const char *text, size_t len, size_t max_tokens,
                                 rmr_truncate truncate, rmr_encoding *encoding,
                                 rmr_error *err);
+
+/*
+ * Encodes one text (second is NULL) or two as rmr_tokenize_pair in remora.h
+ * has it, into windows. Errors: also UNSUPPORTED (the post-processor cannot
+ * take a pair).
+ */
+rmr_status rmr_tokenizer_encode_pair(const rmr_tokenizer *tokenizer,
+                                     rmr_text first, const rmr_text *second,
+                                     const rmr_tokenize_options *options,
+                                     rmr_encoding *encoding, rmr_error *err);
+
+/* Turns the offsets of the last rmr_tokenizer_encode (second is NULL) or
+ * _encode_pair of these texts from bytes to code points, every maximal
+ * ill-formed part being one. Once per encoding. */
+void rmr_encoding_use_code_points(rmr_encoding *encoding, rmr_text first,
+                                  const rmr_text *second);
+
+/* ----------------------------------------------------------------- decoding */
+
+/* What one thread decodes with, as rmr_encoding is. */
+typedef struct rmr_decoding {
+    const char *text; /* terminated, though it may hold NUL */
+    size_t len;
+    struct rmr_decoder_scratch *scratch; /* the tokenizer's own */
+} rmr_decoding;
+
+/* A decoding starts zeroed ({0}) and ends here. */
+void rmr_decoding_free(rmr_decoding *decoding);
+
+/*
+ * The text of `count` ids as the file's decoder makes it. Ids that no token
+ * has are left out; with skip_special the special tokens are too. Errors:
+ * RANGE (over 1 GiB of text, or a decoder that the reference fails with),
+ * NOMEM.
+ */
+rmr_status rmr_tokenizer_decode(const rmr_tokenizer *tokenizer,
+                                const uint32_t *ids, size_t count,
+                                int skip_special, rmr_decoding *decoding,
+                                rmr_error *err);
+
+/* ----------------------------------------------------------------- chunking */
+
+/* What one thread cuts texts with, as rmr_encoding is. */
+typedef struct rmr_chunking {
+    rmr_chunk *chunks; /* [count] */
+    size_t count;
+    size_t capacity;
+    rmr_encoding whole; /* the tokenizer's own, as those below */
+    rmr_encoding alone;
+    unsigned char *edges;
+    size_t edge_capacity;
+} rmr_chunking;
+
+/* A chunking starts zeroed ({0}) and ends here. */
+void rmr_chunking_free(rmr_chunking *chunking);
+
+/* As rmr_chunk_text in remora.h. */
+rmr_status rmr_tokenizer_chunk(const rmr_tokenizer *tokenizer, rmr_text text,
+                               const rmr_chunk_options *options,
+                               rmr_chunking *chunking, rmr_error *err);
 
 #endif

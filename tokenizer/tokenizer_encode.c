@@ -1,7 +1,7 @@
 /*
- * tokenizer_encode.c - text through all the stages, and truncation. It must
- * never do more for a text that is cut at its end than is needed to know the
- * tokens that stay.
+ * tokenizer_encode.c - one text through all the stages up to the model. It
+ * must never do more for a text that is cut at its end than is needed to know
+ * the tokens that stay.
  */
 #include "tokenizer/tokenizer_internal.h"
 
@@ -29,11 +29,12 @@ typedef struct run {
     size_t len;
     struct rmr_encoder_scratch *scratch;
     rmr_encoding *encoding;
-    size_t limit; /* of the text's own tokens */
+    size_t first; /* where in the encoding the text's tokens begin */
+    size_t limit; /* of them */
     int keeps_end;
-    int after_cut; /* what comes begins where the text was cut */
-    int dropped;   /* tokens were dropped at the beginning */
-    int full;      /* what comes now cannot change the result */
+    size_t dropped; /* how many were dropped at the beginning */
+    int after_cut;  /* what comes begins where the text was cut */
+    int full;       /* what comes now cannot change the result */
 } run;
 
 /* ----------------------------------------------------------------- encodings
@@ -56,6 +57,10 @@ void rmr_encoding_free(rmr_encoding *encoding)
         rmr_encoder_scratch_clear(encoding->scratch);
     rmr_free(encoding->scratch);
     rmr_free(encoding->tokens);
+    rmr_free(encoding->spare);
+    rmr_free(encoding->windows);
+    rmr_free(encoding->texts);
+    rmr_free(encoding->spacing);
     memset(encoding, 0, sizeof *encoding);
 }
 
@@ -63,7 +68,7 @@ void rmr_encoding_free(rmr_encoding *encoding)
 
 static size_t own_count(const run *r)
 {
-    return r->encoding->count - r->tokenizer->post.before;
+    return r->encoding->count - r->first;
 }
 
 static void note_full(run *r)
@@ -86,21 +91,28 @@ static rmr_status encode_normalized(run *r, size_t from, size_t to)
                                   word.end - word.start, word.start, encoding);
         note_full(r);
     }
+    if (!status && !rmr_spacing_note_words(&r->tokenizer->spacing, encoding,
+                                           first, scratch->text->bytes))
+        status = RMR_ERR_NOMEM;
     for (size_t i = first; i < encoding->count && !status; i++)
         rmr_normalized_to_text(scratch->text, &encoding->tokens[i].start,
                                &encoding->tokens[i].end);
     return status;
 }
 
-/* The token itself, unless its span is empty or reversed. */
-static int push_added(run *r, uint32_t id, rmr_span span)
+/* The token itself, which `text` has at `span` and which stands for `source`,
+ * unless its span is empty or reversed. */
+static rmr_status push_added(run *r, uint32_t id, const unsigned char *text,
+                             rmr_span span, rmr_span source)
 {
     if (span.start >= span.end)
-        return 1;
-    if (!rmr_encoding_push(r->encoding, id, span.start, span.end))
-        return 0;
+        return RMR_OK;
+    if (!rmr_encoding_push(r->encoding, id, source.start, source.end) ||
+        !rmr_spacing_note(&r->tokenizer->spacing, r->encoding,
+                          text + span.start, span.end - span.start))
+        return RMR_ERR_NOMEM;
     note_full(r);
-    return 1;
+    return RMR_OK;
 }
 
 /* Drops tokens that truncation will not keep, so that memory is bounded. */
@@ -109,10 +121,12 @@ static void drop_early(run *r, size_t slack)
     size_t count = own_count(r);
     if (!r->keeps_end || count <= r->limit || count - r->limit <= slack)
         return;
-    rmr_token *own = r->encoding->tokens + r->tokenizer->post.before;
-    memmove(own, own + (count - r->limit), r->limit * sizeof *own);
-    r->encoding->count -= count - r->limit;
-    r->dropped = 1;
+    size_t dropped = count - r->limit;
+    rmr_token *own = r->encoding->tokens + r->first;
+    memmove(own, own + dropped, r->limit * sizeof *own);
+    r->encoding->count -= dropped;
+    r->dropped += dropped;
+    rmr_spacing_drop(r->encoding, r->first, dropped);
 }
 
 /* text[from, to), in which no verbatim added token is left. open_end: the text
@@ -138,10 +152,11 @@ static rmr_status encode_piece(run *r, size_t from, size_t to, int open_end)
             (status = encode_normalized(r, search.done, span.start)))
             return status;
         search.done = span.end;
+        rmr_span source = span;
         if (span.start < span.end)
-            rmr_normalized_to_text(base, &span.start, &span.end);
-        if (!push_added(r, id, span))
-            return RMR_ERR_NOMEM;
+            rmr_normalized_to_text(base, &source.start, &source.end);
+        if ((status = push_added(r, id, base->bytes, span, source)))
+            return status;
     }
     if (!r->full && search.done < search.len)
         status = encode_normalized(r, search.done, search.len);
@@ -246,8 +261,8 @@ static rmr_status encode_window(run *r, rmr_added_search *search, size_t to)
         search->done = span.end;
         r->after_cut = 0;
         looked = span.end;
-        if (!push_added(r, id, span))
-            return RMR_ERR_NOMEM;
+        if ((status = push_added(r, id, r->text, span, span)))
+            return status;
         drop_early(r, r->limit + KEPT_SLACK);
     }
     if (looked < search->done)
@@ -284,41 +299,6 @@ static rmr_status encode_text(run *r)
     return RMR_OK;
 }
 
-/* Cuts the text's own tokens to the limit. */
-static rmr_status truncate_own(run *r, rmr_truncate truncate, rmr_error *err)
-{
-    size_t count = own_count(r);
-    r->encoding->truncated = r->dropped || count > r->limit;
-    if (!r->encoding->truncated)
-        return RMR_OK;
-    if (truncate == RMR_TRUNCATE_NONE)
-        return rmr_fail(err, RMR_ERR_TOO_LONG, "the text has over %zu tokens",
-                        r->limit + r->tokenizer->post.before +
-                            r->tokenizer->post.after);
-    drop_early(r, 0);
-    r->encoding->count = r->tokenizer->post.before + r->limit;
-    return RMR_OK;
-}
-
-/* Tokens [from, to) of the post-processor. */
-static int push_special(run *r, size_t from, size_t to)
-{
-    for (size_t i = from; i < to; i++) {
-        const rmr_token *token = &r->tokenizer->post.tokens[i];
-        if (!rmr_encoding_push(r->encoding, token->id, 0, 0))
-            return 0;
-        r->encoding->tokens[r->encoding->count - 1].type_id = token->type_id;
-    }
-    return 1;
-}
-
-static void set_type_ids(run *r)
-{
-    const rmr_post_processor *post = &r->tokenizer->post;
-    for (size_t i = post->before; post->type_id && i < r->encoding->count; i++)
-        r->encoding->tokens[i].type_id = post->type_id;
-}
-
 /* What a status of the stages means. */
 static rmr_status explain(rmr_status status, rmr_error *err)
 {
@@ -333,50 +313,31 @@ static rmr_status explain(rmr_status status, rmr_error *err)
     return rmr_fail_nomem(err, "tokens");
 }
 
-static rmr_status encode(run *r, rmr_truncate truncate, rmr_error *err)
+rmr_status rmr_encode_text(const rmr_tokenizer *tokenizer, rmr_text text,
+                           size_t limit, int keeps_end, rmr_encoding *encoding,
+                           size_t *total, rmr_error *err)
 {
-    const rmr_post_processor *post = &r->tokenizer->post;
-    if (!push_special(r, 0, post->before))
-        return rmr_fail_nomem(err, "tokens");
-    rmr_status status = encode_text(r);
-    if (status)
-        return explain(status, err);
-    if ((status = truncate_own(r, truncate, err)))
-        return status;
-    set_type_ids(r);
-    if (!push_special(r, post->before, post->before + post->after))
-        return rmr_fail_nomem(err, "tokens");
-    return RMR_OK;
-}
-
-rmr_status rmr_tokenizer_encode(const rmr_tokenizer *tokenizer,
-                                const char *text, size_t len, size_t max_tokens,
-                                rmr_truncate truncate, rmr_encoding *encoding,
-                                rmr_error *err)
-{
-    size_t special = tokenizer->post.before + tokenizer->post.after;
-    encoding->count = 0;
-    encoding->truncated = 0;
-    if (max_tokens && max_tokens < special)
-        return rmr_fail(err, RMR_ERR_RANGE,
-                        "a limit of %zu tokens leaves no room for the %zu "
-                        "special ones",
-                        max_tokens, special);
     if (!encoding->scratch) {
         encoding->scratch = rmr_calloc(1, sizeof *encoding->scratch);
         if (!encoding->scratch)
             return rmr_fail_nomem(err, "tokens");
     }
     run r = {.tokenizer = tokenizer,
-             .text = (const unsigned char *)text,
-             .len = len,
+             .text = (const unsigned char *)text.data,
+             .len = text.len,
              .scratch = encoding->scratch,
              .encoding = encoding,
-             .limit = max_tokens ? max_tokens - special : SIZE_MAX,
-             .keeps_end = truncate == RMR_TRUNCATE_START};
-    rmr_status status = encode(&r, truncate, err);
+             .first = encoding->count,
+             .limit = limit,
+             .keeps_end = keeps_end};
+    rmr_status status = encode_text(&r);
     if (status)
-        encoding->count = 0;
-    rmr_encoder_scratch_trim(encoding->scratch);
-    return status;
+        return explain(status, err);
+    *total = own_count(&r) + r.dropped;
+    drop_early(&r, 0);
+    if (own_count(&r) > limit) {
+        rmr_spacing_drop(encoding, r.first + limit, own_count(&r) - limit);
+        encoding->count = r.first + limit;
+    }
+    return RMR_OK;
 }

@@ -15,9 +15,12 @@
 #include <stdint.h>
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "tokenizer/decoder.h"
+#include "tokenizer/postprocessor.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_document.h"
 #include "tokenizer/tokenizer_regex.h"
+#include "tokenizer/tokenizer_spacing.h"
 #include "tokenizer/tokenizer_text.h"
 #include "tokenizer/tokenizer_trie.h"
 
@@ -96,6 +99,8 @@ typedef struct rmr_component {
 const rmr_component *rmr_normalizer_component(size_t index);
 const rmr_component *rmr_pre_tokenizer_component(size_t index);
 const rmr_component *rmr_token_model_component(size_t index);
+const rmr_component *rmr_post_processor_component(size_t index);
+const rmr_component *rmr_decoder_component(size_t index);
 
 /* --------------------------------------------------------------- normalizer */
 
@@ -387,21 +392,6 @@ typedef struct rmr_added_search {
 int rmr_added_next(rmr_added_search *search, size_t limit, rmr_span *span,
                    uint32_t *id);
 
-/* ----------------------------------------------------------- post-processor */
-
-/* Tokens around those of a single text. */
-typedef struct rmr_post_processor {
-    rmr_token *tokens; /* [before + after] */
-    size_t before;
-    size_t after;
-    uint32_t type_id; /* of the text's own */
-} rmr_post_processor;
-
-rmr_status rmr_post_processor_open(rmr_post_processor *post,
-                                   const json_t *value, const char *file,
-                                   rmr_error *err);
-void rmr_post_processor_close(rmr_post_processor *post);
-
 /* ------------------------------------------------------------ the tokenizer */
 
 struct rmr_tokenizer {
@@ -410,12 +400,24 @@ struct rmr_tokenizer {
     rmr_token_model model;
     rmr_added_tokens added;
     rmr_post_processor post;
+    rmr_spacing spacing; /* made when the post-processor trims */
+    rmr_decoder decoder;
     uint32_t id_limit;
     int cuts; /* what rmr_tokenizer_cuts in tokenizer_encode.c found */
 };
 
 /* How a long text of this tokenizer may be cut. */
 int rmr_tokenizer_cuts(const rmr_tokenizer *tokenizer);
+
+/*
+ * Appends the tokens of one text itself, at most `limit` of them: the first or,
+ * with keeps_end, the last. *total is how many it has: exactly with keeps_end
+ * and when there are at most limit, else more than limit. Errors: NOMEM,
+ * FORMAT, RANGE; the encoding's count is then anything.
+ */
+rmr_status rmr_encode_text(const rmr_tokenizer *tokenizer, rmr_text text,
+                           size_t limit, int keeps_end, rmr_encoding *encoding,
+                           size_t *total, rmr_error *err);
 
 /* ---------------------------------------------------- reading tokenizer.json
  */
