@@ -31,6 +31,7 @@ typedef struct bpe {
     /* By whether it is the first and the last of the word: the id of the
      * symbol of an ASCII character, of a byte when words are raw bytes. */
     uint32_t units[2][2][256];
+    unsigned char gaps[256]; /* raw bytes without a symbol */
     unsigned char
         pairs[65536 / 8]; /* bytes that follow each other in a token */
     size_t longest;       /* bytes of a vocabulary entry */
@@ -216,25 +217,15 @@ static rmr_status open_bpe(rmr_token_model *model, const rmr_document *document,
     return RMR_OK;
 }
 
-int rmr_token_model_knows_bytes(const rmr_token_model *model)
-{
-    const bpe *b = model->self;
-    if (model->type != &rmr_model_bpe)
-        return 0;
-    for (unsigned byte = 0; byte < 256; byte++) {
-        for (int i = 0; i < 4 && rmr_utf8_has(byte); i++) {
-            if (find_unit(b, &model->vocabulary, byte, 1, i) == RMR_NO_ID)
-                return 0;
-        }
-    }
-    return 1;
-}
-
 rmr_status rmr_token_model_use_raw_bytes(rmr_token_model *model, rmr_error *err)
 {
     bpe *b = model->self;
     fill_tables(b, &model->vocabulary, 1);
     model->raw_bytes = 1;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (int i = 0; i < 4; i++)
+            b->gaps[byte] |= b->units[i >> 1][i & 1][byte] == RMR_NO_ID;
+    }
     if (b->prefix_len || b->suffix_len)
         return RMR_OK;
     return rmr_pieces_open(&b->pieces, &model->vocabulary, &b->merges,
@@ -296,6 +287,35 @@ static void add_raw(const bpe *b, symbols *s, const unsigned char *word,
         add_symbol(s, b->units[!i][i + 1 == len][word[i]], 1);
 }
 
+static int has_gap(const bpe *b, const unsigned char *word, size_t len)
+{
+    size_t i = 0;
+    while (i < len && !b->gaps[word[i]])
+        i++;
+    return i < len;
+}
+
+/* As the reference, which sees characters for bytes: lengths are theirs. */
+static rmr_status add_raw_with_gaps(const bpe *b, symbols *s,
+                                    const unsigned char *word, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char bytes[4];
+        size_t n = rmr_utf8_encode(rmr_byte_to_char(word[i]), bytes);
+        uint32_t id = b->units[!i][i + 1 == len][word[i]];
+        if (id == RMR_NO_ID) {
+            rmr_status status = add_unknown(b, s, bytes, n);
+            if (status)
+                return status;
+            continue;
+        }
+        add_waiting(s);
+        add_symbol(s, id, n);
+    }
+    add_waiting(s);
+    return RMR_OK;
+}
+
 static rmr_status add_chars(const rmr_token_model *model, symbols *s,
                             const unsigned char *word, size_t len)
 {
@@ -335,17 +355,67 @@ static rmr_status push_symbols(const symbols *s, size_t at,
     return RMR_OK;
 }
 
-/* The tokens of a word, or of a part that nothing merges with, into s->list. */
-static rmr_status find_symbols(const rmr_token_model *model, symbols *s,
-                               const unsigned char *word, size_t len,
-                               void *room)
+/* A place in the characters that stand for a word's bytes. */
+typedef struct place {
+    size_t byte;
+    size_t at; /* where the character of that byte begins */
+} place;
+
+/* To the byte whose character has the place `to` in it. */
+static void move_to(place *p, const unsigned char *word, size_t to)
+{
+    for (;; p->byte++) {
+        size_t n = rmr_byte_to_char(word[p->byte]) < 0x80 ? 1 : 2;
+        if (p->at + n > to)
+            return;
+        p->at += n;
+    }
+}
+
+/* Tokens whose lengths are those of characters that stand for bytes. */
+static rmr_status push_symbols_of_chars(const symbols *s,
+                                        const unsigned char *word, size_t at,
+                                        rmr_encoding *encoding)
+{
+    place p = {0, 0};
+    for (size_t i = 0, start = 0; i < s->count; i++) {
+        size_t end = start + s->list[i].len;
+        move_to(&p, word, start);
+        size_t first = p.byte;
+        move_to(&p, word, end - 1);
+        if (!rmr_encoding_push(encoding, s->list[i].id, at + first,
+                               at + p.byte + 1))
+            return RMR_ERR_NOMEM;
+        start = end;
+    }
+    return RMR_OK;
+}
+
+/* A word, or a part that nothing merges with, that has a gap. */
+static rmr_status merge_with_gaps(const rmr_token_model *model, symbols *s,
+                                  const unsigned char *word, size_t len,
+                                  size_t at, void *room, rmr_encoding *encoding)
+{
+    const bpe *b = model->self;
+    rmr_status status = add_raw_with_gaps(b, s, word, len);
+    if (status)
+        return status;
+    rmr_merges_apply(&b->merges, s->list, &s->count, room);
+    return push_symbols_of_chars(s, word, at, encoding);
+}
+
+/* One that has none. */
+static rmr_status merge_without_gaps(const rmr_token_model *model, symbols *s,
+                                     const unsigned char *word, size_t len,
+                                     size_t at, void *room,
+                                     rmr_encoding *encoding)
 {
     enum { FEW = 16 };
     const bpe *b = model->self;
     if (len > FEW && b->pieces.pieces &&
         rmr_pieces_find(&b->pieces, &b->merges, word, len, s->list, &s->count,
                         room))
-        return RMR_OK;
+        return push_symbols(s, at, encoding);
     s->count = 0;
     if (model->raw_bytes) {
         add_raw(b, s, word, len);
@@ -355,7 +425,7 @@ static rmr_status find_symbols(const rmr_token_model *model, symbols *s,
             return status;
     }
     rmr_merges_apply(&b->merges, s->list, &s->count, room);
-    return RMR_OK;
+    return push_symbols(s, at, encoding);
 }
 
 static rmr_status merge(const rmr_token_model *model, const unsigned char *word,
@@ -376,10 +446,9 @@ static rmr_status merge(const rmr_token_model *model, const unsigned char *word,
             return RMR_ERR_NOMEM;
         s.list = (rmr_symbol *)((char *)room + merging);
     }
-    rmr_status status = find_symbols(model, &s, word, len, room);
-    if (status)
-        return status;
-    return push_symbols(&s, at, encoding);
+    if (model->raw_bytes && has_gap(model->self, word, len))
+        return merge_with_gaps(model, &s, word, len, at, room, encoding);
+    return merge_without_gaps(model, &s, word, len, at, room, encoding);
 }
 
 /* The whole word as an entry of the vocabulary, or RMR_NO_ID. */
@@ -489,7 +558,8 @@ static rmr_status run_bpe(const rmr_token_model *model,
         return rmr_encoding_push(encoding, id, at, at + len) ? RMR_OK
                                                              : RMR_ERR_NOMEM;
     /* A part is taken for a word: with these it would not be the same. */
-    if (b->ignore_merges || b->prefix_len || b->suffix_len)
+    if (b->ignore_merges || b->prefix_len || b->suffix_len ||
+        (model->raw_bytes && has_gap(b, word, len)))
         return merge(model, word, len, at, encoding);
     return run_parts(model, word, len, at, encoding);
 }

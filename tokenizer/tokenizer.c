@@ -41,7 +41,7 @@ static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
                                          file, err)) ||
         (status = rmr_token_model_open(&t->model, document, err)))
         return status;
-    if (rmr_token_model_knows_bytes(&t->model) &&
+    if (t->model.type == &rmr_model_bpe &&
         rmr_pre_tokenizer_use_raw_bytes(&t->pre_tokenizer) &&
         (status = rmr_token_model_use_raw_bytes(&t->model, err)))
         return status;

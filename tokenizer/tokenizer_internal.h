@@ -310,11 +310,11 @@ struct rmr_token_model {
 rmr_status rmr_token_model_open(rmr_token_model *model,
                                 const rmr_document *document, rmr_error *err);
 
-/* Whether it is a BPE model with a symbol for each of ByteLevel's characters
- * that text can have, and making such a model take the bytes instead. Errors: NOMEM, RANGE. */
-int rmr_token_model_knows_bytes(const rmr_token_model *model);
+/* Makes a BPE model take the bytes that ByteLevel's characters stand for.
+ * Errors: NOMEM, RANGE. */
 rmr_status rmr_token_model_use_raw_bytes(rmr_token_model *model,
                                          rmr_error *err);
+
 void rmr_token_model_close(rmr_token_model *model);
 
 /* Makes room for one token more; 0 when out of memory. */

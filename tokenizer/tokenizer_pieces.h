@@ -31,17 +31,17 @@ typedef struct rmr_pieces {
     rmr_trie trie;     /* their bytes to ids */
 } rmr_pieces;
 
-/* For a vocabulary written in ByteLevel's characters, with all that text can
- * have, and without prefix or suffix. byte_ids: of single bytes, or RMR_NO_ID.
- * Errors: NOMEM, RANGE. */
+/* For a vocabulary written in ByteLevel's characters, without prefix or
+ * suffix. byte_ids: of single bytes, or RMR_NO_ID. Errors: NOMEM, RANGE. */
 rmr_status rmr_pieces_open(rmr_pieces *pieces, const rmr_vocabulary *vocabulary,
                            const rmr_merges *merges,
                            const uint32_t byte_ids[256], rmr_error *err);
 void rmr_pieces_close(rmr_pieces *pieces);
 
-/* The tokens of word[0, len), at most len. `dead` has room for len + 1 bits,
- * in whole bytes. 0 when there is no such row, since merging makes tokens of
- * later ones, or when finding it takes too many steps. */
+/* The tokens of word[0, len), all whose bytes have an id; at most len. `dead`
+ * has room for len + 1 bits, in whole bytes. 0 when there is no such row, since
+ * merging makes tokens of later ones, or when finding it takes too many steps.
+ */
 int rmr_pieces_find(const rmr_pieces *pieces, const rmr_merges *merges,
                     const unsigned char *word, size_t len, rmr_symbol *out,
                     size_t *count, unsigned char *dead);

@@ -16,12 +16,6 @@ static inline int rmr_utf8_is_continuation(unsigned char byte)
     return (byte & 0xC0) == 0x80;
 }
 
-/* Whether well-formed text can have the byte. */
-static inline int rmr_utf8_has(unsigned byte)
-{
-    return byte != 0xC0 && byte != 0xC1 && byte < 0xF5;
-}
-
 /*
  * Reads the character that begins at text; len >= 1. Returns how many bytes
  * it takes. A maximal ill-formed part (Unicode 15, section 3.9) is one
