@@ -28,8 +28,11 @@ typedef struct parts {
 #define TEMPLATE(single)                                                       \
     "{\"type\": \"TemplateProcessing\", \"single\": " single                   \
     ", \"pair\": [], \"special_tokens\": {\"[CLS]\": {\"id\": \"[CLS]\", "     \
-    "\"ids\": [1], \"tokens\": [\"[CLS]\"]}, \"x\": {\"ids\": [9]}, "          \
-    "\"y\": {\"ids\": [-1]}, \"z\": {\"ids\": [\"1\"]}}}"
+    "\"ids\": [1], \"tokens\": [\"[CLS]\"]}, "                                 \
+    "\"v\": {\"ids\": [1, 2], \"tokens\": [\"a\"]}, "                          \
+    "\"x\": {\"ids\": [9], \"tokens\": [\"a\"]}, "                             \
+    "\"y\": {\"ids\": [-1], \"tokens\": [\"a\"]}, "                            \
+    "\"z\": {\"ids\": [\"1\"], \"tokens\": [\"a\"]}}}"
 #define SEQUENCE "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}"
 #define SPECIAL(id) "{\"SpecialToken\": {\"id\": \"" id "\", \"type_id\": 0}}"
 
@@ -151,8 +154,7 @@ static void test_ignored_parts(void **state)
     CHECK(first,
           {"\"truncation\": {\"max_length\": 1}, \"padding\": {\"a\": []}",
            RMR_OK,
-           {0}},
-          {"\"decoder\": {\"type\": \"Unknown\"}", RMR_OK, {0}});
+           {0}});
 }
 
 static void test_normalizer(void **state)
@@ -310,10 +312,26 @@ static void test_added_tokens(void **state)
 static void test_post_processor(void **state)
 {
     CHECK(post_processor, {"null", RMR_OK, {0}},
-          {"{\"type\": \"RobertaProcessing\"}",
+          {"{\"type\": \"Unknown\"}",
            RMR_ERR_UNSUPPORTED,
-           {"post_processor.type \"RobertaProcessing\" is not",
-            "TemplateProcessing"}},
+           {"post_processor.type \"Unknown\" is not", "TemplateProcessing"}},
+          {"{\"type\": \"RobertaProcessing\"}",
+           RMR_ERR_FORMAT,
+           {"post_processor", "cls"}},
+          {"{\"type\": \"RobertaProcessing\", \"sep\": [\"[SEP]\", 2], "
+           "\"cls\": [\"[CLS]\", 1], \"trim_offsets\": 1, "
+           "\"add_prefix_space\": true}",
+           RMR_ERR_FORMAT,
+           {"post_processor", "trim_offsets"}},
+          {"{\"type\": \"ByteLevel\", \"trim_offsets\": true}",
+           RMR_ERR_FORMAT,
+           {"post_processor", "add_prefix_space"}},
+          {"{\"type\": \"Sequence\", \"processors\": {}}",
+           RMR_ERR_FORMAT,
+           {"post_processor", "processors"}},
+          {"{\"type\": \"Sequence\", \"processors\": [1]}",
+           RMR_ERR_FORMAT,
+           {"post_processor.processors[0]", "object"}},
           {"{\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 2], "
            "\"cls\": [\"[CLS]\", 1]}",
            RMR_OK,
@@ -321,8 +339,8 @@ static void test_post_processor(void **state)
           {"{\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 2], "
            "\"cls\": [\"[CLS]\", 1], \"trim_offsets\": true, "
            "\"add_prefix_space\": true}",
-           RMR_ERR_UNSUPPORTED,
-           {"post_processor", "RobertaProcessing"}},
+           RMR_OK,
+           {0}},
           {"{\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 2]}",
            RMR_ERR_FORMAT,
            {"post_processor", "cls"}},
@@ -335,13 +353,17 @@ static void test_post_processor(void **state)
            RMR_ERR_FORMAT,
            {"post_processor", "77"}},
           {TEMPLATE("{}"), RMR_ERR_FORMAT, {"post_processor", "single"}},
-          {TEMPLATE("[]"), RMR_ERR_UNSUPPORTED, {"Sequence A", "once"}},
-          {TEMPLATE("[" SEQUENCE ", " SEQUENCE "]"),
-           RMR_ERR_UNSUPPORTED,
-           {"Sequence A", "once"}},
+          {TEMPLATE("[]"), RMR_OK, {0}},
+          {TEMPLATE("[" SEQUENCE ", " SEQUENCE "]"), RMR_OK, {0}},
           {TEMPLATE("[{\"Sequence\": {\"id\": \"B\", \"type_id\": 0}}]"),
            RMR_ERR_UNSUPPORTED,
-           {"Sequence A", "once"}},
+           {"post_processor", "Sequence B"}},
+          {TEMPLATE("[{\"Sequence\": {\"id\": \"C\", \"type_id\": 0}}]"),
+           RMR_ERR_FORMAT,
+           {"post_processor.single[0]", "A or B"}},
+          {TEMPLATE("[" SPECIAL("v") "]"),
+           RMR_ERR_FORMAT,
+           {"post_processor.single[0]", "number"}},
           {TEMPLATE("[\"$A\"]"),
            RMR_ERR_FORMAT,
            {"post_processor.single[0]", "Sequence"}},
