@@ -112,12 +112,12 @@ class Corpus:
         """For a quick look: some of everything, the same every time."""
         def make():
             rng = random.Random(7)
-            texts = [text for text in torture(211) if len(text) < 1200]
-            yield from rng.sample(texts, 250)
+            texts = [text for text in torture(211) if len(text) < 800]
+            yield from rng.sample(texts, 220)
             yield from (
                 text if isinstance(text, bytes) else text.encode()
-                for _, text in list(fixture_texts.all_texts())[::2]
-                if len(text) < 2000)
+                for _, text in list(fixture_texts.all_texts())[::3]
+                if len(text) < 800)
         return self.batches("sample", make)
 
     def long(self):
