@@ -11,6 +11,7 @@
 #include <string.h>
 #include "common/base/alloc.h"
 #include "tokenizer/tokenizer_regex.h"
+#include "tokenizer/tokenizer_regex_simple.h"
 #include "tokenizer/tokenizer_regex_translate.h"
 
 enum {
@@ -34,6 +35,7 @@ struct rmr_regex {
     int jit;
     uint16_t block_of[NUM_BLOCKS];
     unsigned char *letters; /* blocks, by the low bits of a code point */
+    rmr_regex_simple simple;
 };
 
 /* ------------------------------------------------------------------ letters
@@ -231,42 +233,47 @@ static int add_class(syntax *out, const unsigned char *has, int inverted)
     return ok && add_text(out, "]", 1);
 }
 
-/* Writes what matches a letter of a set. The letters that are not used may be
- * in or out. */
-static int add_set(syntax *out, const alphabet *letters,
-                   const rmr_regex_program *program, size_t set)
+/* Which letters are in a set, and how many letters there are. */
+static void letters_of_set(const alphabet *letters,
+                           const rmr_regex_program *program, size_t set,
+                           unsigned char *has)
 {
-    unsigned char in[256] = {0}, off[256] = {0};
-    size_t num_in = 0, num_off = 0;
-    for (unsigned i = 0; i < FIRST_LETTER + letters->num_kinds; i++) {
-        int has = i < FIRST_LETTER
-                      ? rmr_code_set_has(&program->sets[set], i)
-                      : (int)(letters->kinds[i - FIRST_LETTER].sets[set / 64] >>
-                                  set % 64 &
-                              1);
-        in[i] = has;
-        off[i] = !has;
-        num_in += (size_t)has;
-        num_off += (size_t)!has;
-    }
-    if (!num_off)
-        return add_text(out, ".", 1);
-    if (!num_in)
-        return add_byte(out, 0xFF);
-    if (num_in == 1)
-        return add_byte(out,
-                        (unsigned)((unsigned char *)memchr(in, 1, 256) - in));
-    return num_off == 1 ? add_class(out, off, 1) : add_class(out, in, 0);
+    for (unsigned i = 0; i < FIRST_LETTER; i++)
+        has[i] = (unsigned char)rmr_code_set_has(&program->sets[set], i);
+    for (size_t i = 0; i < letters->num_kinds; i++)
+        has[FIRST_LETTER + i] =
+            letters->kinds[i].sets[set / 64] >> set % 64 & 1;
 }
 
-static int add_program(syntax *out, const alphabet *letters,
-                       const rmr_regex_program *program)
+/* Writes what matches a letter of a set. The letters that are not used may be
+ * in or out. */
+static int add_set(syntax *out, const unsigned char *has, size_t num_letters)
+{
+    unsigned char lacks[256] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < num_letters; i++) {
+        count += has[i];
+        lacks[i] = !has[i];
+    }
+    if (count == num_letters)
+        return add_text(out, ".", 1);
+    if (!count)
+        return add_byte(out, 0xFF);
+    if (count == 1)
+        return add_byte(
+            out, (unsigned)((const unsigned char *)memchr(has, 1, 256) - has));
+    return count + 1 == num_letters ? add_class(out, lacks, 1)
+                                    : add_class(out, has, 0);
+}
+
+static int add_program(syntax *out, const rmr_regex_program *program,
+                       const unsigned char (*has)[256], size_t num_letters)
 {
     int ok = 1;
     for (size_t i = 0; ok && i < program->count; i++) {
         char c = (char)program->code[i];
         if (program->code[i] >= 256)
-            ok = add_set(out, letters, program, program->code[i] - 256u);
+            ok = add_set(out, has[program->code[i] - 256u], num_letters);
         else
             ok = add_text(out, &c, 1);
     }
@@ -327,6 +334,24 @@ static rmr_status compile(rmr_regex *regex, const syntax *text,
     return RMR_OK;
 }
 
+/* What is in the alphabet goes into the pattern's code and tables. */
+static int add_letters(rmr_regex *regex, const alphabet *letters,
+                       const rmr_regex_program *program, syntax *text)
+{
+    unsigned char(*has)[256] = rmr_calloc(program->num_sets, sizeof *has);
+    int ok = has && keep_letters(regex, letters->letter_of);
+    for (size_t i = 0; ok && i < program->num_sets; i++)
+        letters_of_set(letters, program, i, has[i]);
+    if (ok) {
+        const unsigned char(*sets)[256] = (const unsigned char(*)[256])has;
+        rmr_regex_simple_make(&regex->simple, program, sets);
+        ok =
+            add_program(text, program, sets, FIRST_LETTER + letters->num_kinds);
+    }
+    rmr_free(has);
+    return ok;
+}
+
 static rmr_status build(rmr_regex *regex, const rmr_regex_program *program,
                         const char *name, rmr_error *err)
 {
@@ -335,8 +360,7 @@ static rmr_status build(rmr_regex *regex, const rmr_regex_program *program,
     if (!letters)
         return rmr_fail_nomem(err, "a regular expression");
     rmr_status status = make_alphabet(letters, program, name, err);
-    if (!status && !(keep_letters(regex, letters->letter_of) &&
-                     add_program(&text, letters, program)))
+    if (!status && !add_letters(regex, letters, program, &text))
         status = rmr_fail_nomem(err, "a regular expression");
     rmr_free(letters->letter_of);
     rmr_free(letters);
@@ -563,30 +587,50 @@ static size_t letter_to_byte(rmr_regex_search *search, size_t letter)
     return search->byte;
 }
 
+/* Asks PCRE2 for the next match, into the match data. 1, 0 or a status. */
+static int find_other(rmr_regex_search *search)
+{
+    int result = attempt(search, search->regex->jit);
+    if (result < PCRE2_ERROR_NOMATCH)
+        result = attempt_longer(search, result);
+    if (result >= 0)
+        return 1;
+    if (result == PCRE2_ERROR_NOMATCH) {
+        search->next = search->num_letters + 1;
+        return 0;
+    }
+    return result == PCRE2_ERROR_NOMEMORY ? RMR_ERR_NOMEM : RMR_ERR_RANGE;
+}
+
 int rmr_regex_next(rmr_regex_search *search, size_t *start, size_t *end)
 {
-    const PCRE2_SIZE *found =
-        pcre2_get_ovector_pointer(search->scratch->match_data);
     while (search->next <= search->num_letters) {
-        int result = attempt(search, search->regex->jit);
-        if (result < PCRE2_ERROR_NOMATCH)
-            result = attempt_longer(search, result);
-        if (result == PCRE2_ERROR_NOMATCH) {
-            search->next = search->num_letters + 1;
-            return 0;
+        size_t from = search->next, to;
+        int found =
+            rmr_regex_simple_find(&search->regex->simple, search->letters,
+                                  search->num_letters, &from, &to);
+        search->next = from;
+        if (found == RMR_SIMPLE_UNKNOWN) {
+            found = find_other(search);
+            if (found <= 0)
+                return found;
+            const PCRE2_SIZE *match =
+                pcre2_get_ovector_pointer(search->scratch->match_data);
+            from = match[0];
+            to = match[1];
         }
-        if (result < 0)
-            return result == PCRE2_ERROR_NOMEMORY ? RMR_ERR_NOMEM
-                                                  : RMR_ERR_RANGE;
-        if (found[0] == found[1] && found[1] == search->last_end) {
+        if (!found)
+            break;
+        if (from == to && to == search->last_end) {
             /* The reference takes no empty match where the last one ended. */
             search->next++;
             continue;
         }
-        search->next = search->last_end = found[1];
-        *start = letter_to_byte(search, found[0]);
-        *end = letter_to_byte(search, found[1]);
+        search->next = search->last_end = to;
+        *start = letter_to_byte(search, from);
+        *end = letter_to_byte(search, to);
         return 1;
     }
+    search->next = search->num_letters + 1;
     return 0;
 }
