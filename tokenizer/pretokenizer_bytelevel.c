@@ -112,12 +112,9 @@ static rmr_status split_words(const rmr_scanner *scanner,
     const unsigned char *text = scratch->text->bytes;
     scratch->next_words.count = 0;
     for (size_t i = 0; i < scratch->words.count; i++) {
-        size_t end = scratch->words.spans[i].end, next;
-        for (size_t at = scratch->words.spans[i].start; at < end; at = next) {
-            next = scanner->next(scanner, text, at, end);
-            if (!rmr_words_push(&scratch->next_words, at, next))
-                return RMR_ERR_NOMEM;
-        }
+        if (!scanner->words(scanner, text, scratch->words.spans[i],
+                            &scratch->next_words))
+            return RMR_ERR_NOMEM;
     }
     rmr_scratch_swap_words(scratch);
     return RMR_OK;

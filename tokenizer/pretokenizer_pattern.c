@@ -186,6 +186,10 @@ static rmr_status split_word(const pattern *p,
     const unsigned char *text = scratch->text->bytes;
     rmr_splitter splitter;
     rmr_status status = RMR_OK;
+    if (p->scanner.next && p->behavior == RMR_SPLIT_ISOLATED)
+        return p->scanner.words(&p->scanner, text, word, &scratch->next_words)
+                   ? RMR_OK
+                   : RMR_ERR_NOMEM;
     rmr_splitter_begin(&splitter, p->behavior, p->invert, &scratch->next_words,
                        word.start);
     if (p->scanner.next)

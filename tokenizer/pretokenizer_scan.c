@@ -28,18 +28,23 @@ static unsigned class_of(uint32_t code)
     return c->flags & RMR_CHAR_REGEX_SPACE ? SPACE : OTHER;
 }
 
+/* The class of a character that is not ASCII, and its length. */
+static __attribute__((noinline)) unsigned
+class_beyond_ascii(const unsigned char *text, size_t at, size_t end,
+                   size_t *len)
+{
+    uint32_t code;
+    *len = rmr_utf8_decode(text + at, end - at, &code);
+    return class_of(code);
+}
+
 /* The class of the character at `at`, and its length. */
 static inline unsigned class_at(const rmr_scanner *s, const unsigned char *text,
                                 size_t at, size_t end, size_t *len)
 {
     unsigned class = s->class_of_byte[text[at]];
     *len = 1;
-    if (!class) {
-        uint32_t code;
-        *len = rmr_utf8_decode(text + at, end - at, &code);
-        class = class_of(code);
-    }
-    return class;
+    return class ? class : class_beyond_ascii(text, at, end, len);
 }
 
 /* Where the characters of these classes end. */
@@ -47,9 +52,14 @@ static inline size_t run_of(const rmr_scanner *s, const unsigned char *text,
                             size_t at, size_t end, unsigned classes)
 {
     size_t len;
-    while (at < end && (class_at(s, text, at, end, &len) & classes))
+    for (;;) {
+        while (at < end && (s->class_of_byte[text[at]] & classes))
+            at++;
+        if (at == end || s->class_of_byte[text[at]] ||
+            !(class_beyond_ascii(text, at, end, &len) & classes))
+            return at;
         at += len;
-    return at;
+    }
 }
 
 /* -------------------------------------------------------------------- GPT-2 */
@@ -86,8 +96,8 @@ static size_t white_space(const rmr_scanner *s, const unsigned char *text,
     return last > at ? last : to;
 }
 
-static size_t next_gpt2(const rmr_scanner *s, const unsigned char *text,
-                        size_t at, size_t end)
+static inline size_t next_gpt2(const rmr_scanner *s, const unsigned char *text,
+                               size_t at, size_t end)
 {
     size_t len = contraction(text + at, end - at);
     if (len)
@@ -183,19 +193,36 @@ static inline size_t next_of_lines(const rmr_scanner *s,
     return lines(s, text, at, end);
 }
 
-static size_t next_cl100k(const rmr_scanner *s, const unsigned char *text,
-                          size_t at, size_t end)
+static inline size_t next_cl100k(const rmr_scanner *s,
+                                 const unsigned char *text, size_t at,
+                                 size_t end)
 {
     return next_of_lines(s, text, at, end, 3);
 }
 
-static size_t next_qwen2(const rmr_scanner *s, const unsigned char *text,
-                         size_t at, size_t end)
+static inline size_t next_qwen2(const rmr_scanner *s, const unsigned char *text,
+                                size_t at, size_t end)
 {
     return next_of_lines(s, text, at, end, 1);
 }
 
 /* ------------------------------------------------------------------ opening */
+
+/* A loop around each, which makes one function of both. */
+#define DEFINE_WORDS(name)                                                     \
+    static int words_##name(const rmr_scanner *s, const unsigned char *text,   \
+                            rmr_span word, rmr_words *words)                   \
+    {                                                                          \
+        for (size_t at = word.start, end; at < word.end; at = end) {           \
+            end = next_##name(s, text, at, word.end);                          \
+            if (!rmr_words_push(words, at, end))                               \
+                return 0;                                                      \
+        }                                                                      \
+        return 1;                                                              \
+    }
+DEFINE_WORDS(gpt2)
+DEFINE_WORDS(cl100k)
+DEFINE_WORDS(qwen2)
 
 int rmr_scanner_open(rmr_scanner *scanner, const char *pattern, size_t len)
 {
@@ -203,16 +230,19 @@ int rmr_scanner_open(rmr_scanner *scanner, const char *pattern, size_t len)
         const char *pattern;
         size_t (*next)(const rmr_scanner *, const unsigned char *, size_t,
                        size_t);
+        int (*words)(const rmr_scanner *, const unsigned char *, rmr_span,
+                     rmr_words *);
     } known[] = {
-        {rmr_scan_gpt2, next_gpt2},
-        {cl100k, next_cl100k},
-        {qwen2, next_qwen2},
+        {rmr_scan_gpt2, next_gpt2, words_gpt2},
+        {cl100k, next_cl100k, words_cl100k},
+        {qwen2, next_qwen2, words_qwen2},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strlen(known[i].pattern) != len ||
             memcmp(known[i].pattern, pattern, len))
             continue;
         scanner->next = known[i].next;
+        scanner->words = known[i].words;
         for (uint32_t byte = 0; byte < 256; byte++)
             scanner->class_of_byte[byte] =
                 (unsigned char)(byte < 128 ? class_of(byte) : 0);

@@ -7,7 +7,7 @@
 #ifndef RMR_TOKENIZER_PRETOKENIZER_SCAN_H
 #define RMR_TOKENIZER_PRETOKENIZER_SCAN_H
 
-#include <stddef.h>
+#include "tokenizer/tokenizer_text.h"
 
 /* ByteLevel's own. */
 extern const char rmr_scan_gpt2[];
@@ -19,6 +19,10 @@ struct rmr_scanner {
      * begins, has one: matches leave nothing out. */
     size_t (*next)(const rmr_scanner *scanner, const unsigned char *text,
                    size_t at, size_t end);
+    /* All matches of text[word.start, word.end), one after another, which is
+     * all of it. 0 when out of memory. */
+    int (*words)(const rmr_scanner *scanner, const unsigned char *text,
+                 rmr_span word, rmr_words *words);
     unsigned char class_of_byte[256]; /* 0 for what is not ASCII */
 };
 

@@ -67,6 +67,7 @@ def steps():
            TEXTS + SYMBOLS)
     yield (sequence(PLAIN["WhitespaceSplit"], metaspace("\u2581", "first", True),
                     PLAIN["FixedLength"]), TEXTS)
+    yield sequence(PLAIN["WhitespaceSplit"], byte_level(True, True)), TEXTS
     yield sequence(), TEXTS
 
 

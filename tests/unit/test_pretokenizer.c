@@ -302,6 +302,9 @@ static void test_cuts(void **state)
 #define SPLIT(pattern, behavior, invert)                                       \
     "{\"type\": \"Split\", \"pattern\": {" pattern "}, "                       \
     "\"behavior\": \"" behavior "\", \"invert\": " invert "}"
+#define GPT2                                                                   \
+    "\"Regex\": \"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+"             \
+    "| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+\""
 #define ONE(step) "{\"pre_tokenizer\": " step "}"
 #define MANY(steps)                                                            \
     "{\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": "         \
@@ -338,6 +341,9 @@ static void test_what_a_cut_does(void **state)
         {ONE(SPLIT("\"String\": \"\"", "Isolated", "false")), RMR_CUT_CHANGES},
         {ONE(SPLIT("\"Regex\": \"\\\\s+\"", "Removed", "false")),
          RMR_CUT_SPLITS},
+        {ONE(SPLIT(GPT2, "Isolated", "false")), RMR_CUT_SPLITS},
+        {ONE(SPLIT(GPT2, "MergedWithNext", "true")), RMR_CUT_SPLITS},
+        {ONE(SPLIT(GPT2, "Contiguous", "false")), RMR_CUT_CHANGES},
         {ONE(SPLIT("\"Regex\": \"[a-z] [a-z]\"", "Removed", "false")),
          RMR_CUT_CHANGES},
     };
