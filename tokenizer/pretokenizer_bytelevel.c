@@ -9,6 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "tokenizer/pretokenizer_scan.h"
+#include "tokenizer/tokenizer_bytechars.h"
 #include "tokenizer/tokenizer_utf8.h"
 
 typedef struct byte_level {
@@ -16,23 +17,9 @@ typedef struct byte_level {
     unsigned char use_regex;
     unsigned char raw_bytes;
     rmr_scanner scanner;
-    uint16_t char_of_byte[256];
 } byte_level;
 
 /* ------------------------------------------------------------------ opening */
-
-/* A byte that is a visible character of Latin-1; it stays as it is. */
-static int is_visible(uint32_t byte)
-{
-    return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
-}
-
-static void fill_characters(byte_level *b)
-{
-    uint16_t next = 0x100;
-    for (uint32_t byte = 0; byte < 256; byte++)
-        b->char_of_byte[byte] = is_visible(byte) ? (uint16_t)byte : next++;
-}
 
 static rmr_status open_byte_level(void **self, rmr_json_source source,
                                   rmr_error *err)
@@ -44,7 +31,6 @@ static rmr_status open_byte_level(void **self, rmr_json_source source,
     *self = b;
     if (!b)
         return rmr_fail_nomem(err, source.name);
-    fill_characters(b);
     rmr_scanner_open(&b->scanner, rmr_scan_gpt2, strlen(rmr_scan_gpt2));
     if ((status = rmr_tokenizer_get_bool(source, "add_prefix_space",
                                          &b->add_prefix_space, err)) ||
@@ -121,28 +107,26 @@ static rmr_status split_words(const rmr_scanner *scanner,
 }
 
 /* Writes the characters of the bytes of text[at, end). */
-static void write_characters(const byte_level *b, rmr_writer *writer,
-                             const unsigned char *text, size_t at, size_t end)
+static void write_characters(rmr_writer *writer, const unsigned char *text,
+                             size_t at, size_t end)
 {
     while (at < end) {
-        size_t same = at, len;
-        while (same < end && text[same] < 0x80 &&
-               b->char_of_byte[text[same]] == text[same])
+        size_t same = at;
+        while (same < end && text[same] < 0x80 && rmr_byte_is_char(text[same]))
             same++;
         rmr_writer_copy(writer, same - at);
         if (same == end)
             return;
         uint32_t code;
-        len = rmr_utf8_decode(text + same, end - same, &code);
-        rmr_writer_replace(writer, len, b->char_of_byte[text[same]]);
+        size_t len = rmr_utf8_decode(text + same, end - same, &code);
+        rmr_writer_replace(writer, len, rmr_byte_to_char(text[same]));
         for (size_t i = 1; i < len; i++)
-            rmr_writer_insert(writer, b->char_of_byte[text[same + i]]);
+            rmr_writer_insert(writer, rmr_byte_to_char(text[same + i]));
         at = same + len;
     }
 }
 
-static rmr_status write_words(const byte_level *b,
-                              struct rmr_encoder_scratch *scratch)
+static rmr_status write_words(struct rmr_encoder_scratch *scratch)
 {
     const rmr_words *words = &scratch->words;
     rmr_normalized *spare = rmr_scratch_spare(scratch);
@@ -153,8 +137,7 @@ static rmr_status write_words(const byte_level *b,
         rmr_span word = words->spans[i];
         size_t start = spare->len;
         rmr_writer_skip(&writer, word.start - writer.at);
-        write_characters(b, &writer, scratch->text->bytes, word.start,
-                         word.end);
+        write_characters(&writer, scratch->text->bytes, word.start, word.end);
         if (!rmr_words_push(&scratch->next_words, start, spare->len))
             return RMR_ERR_NOMEM;
     }
@@ -175,7 +158,7 @@ static rmr_status run_byte_level(const void *self,
     if (!status && b->use_regex)
         status = split_words(&b->scanner, scratch);
     if (!status && !b->raw_bytes)
-        status = write_words(b, scratch);
+        status = write_words(scratch);
     return status;
 }
 
