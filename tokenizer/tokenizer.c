@@ -114,6 +114,22 @@ static rmr_status open_text(rmr_tokenizer *t, const char *text, size_t len,
     return status;
 }
 
+rmr_status rmr_tokenizer_open_text(rmr_tokenizer **out, const char *text,
+                                   size_t len, const char *name,
+                                   rmr_error *err)
+{
+    *out = NULL;
+    rmr_tokenizer *t = rmr_calloc(1, sizeof *t);
+    if (!t)
+        return rmr_fail_nomem(err, name);
+    rmr_status status = open_text(t, text, len, name, err);
+    if (status)
+        rmr_tokenizer_close(t);
+    else
+        *out = t;
+    return status;
+}
+
 rmr_status rmr_tokenizer_open(rmr_tokenizer **out, const char *path,
                               rmr_error *err)
 {
@@ -122,16 +138,9 @@ rmr_status rmr_tokenizer_open(rmr_tokenizer **out, const char *path,
     rmr_status status = rmr_file_map(&file, path, err);
     if (status)
         return status;
-    rmr_tokenizer *t = rmr_calloc(1, sizeof *t);
-    if (!t)
-        status = rmr_fail_nomem(err, path);
-    else
-        status = open_text(t, file.data ? file.data : "", file.size, path, err);
+    status = rmr_tokenizer_open_text(out, file.data ? file.data : "", file.size,
+                                     path, err);
     rmr_file_unmap(&file);
-    if (status)
-        rmr_tokenizer_close(t);
-    else
-        *out = t;
     return status;
 }
 

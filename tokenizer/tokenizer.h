@@ -20,6 +20,16 @@ typedef struct rmr_tokenizer rmr_tokenizer;
  * and UNSUPPORTED, naming the JSON path; NOMEM. */
 rmr_status rmr_tokenizer_open(rmr_tokenizer **out, const char *path,
                               rmr_error *err);
+
+/*
+ * Opens the tokenizer of a model directory: its tokenizer.json or, where there
+ * is none, what the reference would make of the files that it has instead:
+ * vocab.txt; vocab.json and merges.txt; a SentencePiece model. Which of them,
+ * tokenizer_config.json and config.json say. Errors: as above, naming the file
+ * that is at fault.
+ */
+rmr_status rmr_tokenizer_open_directory(rmr_tokenizer **out,
+                                        const char *directory, rmr_error *err);
 void rmr_tokenizer_close(rmr_tokenizer *tokenizer);
 
 /* One more than the largest id that encoding can give. */

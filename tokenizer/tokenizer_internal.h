@@ -406,6 +406,12 @@ struct rmr_tokenizer {
     int cuts; /* what rmr_tokenizer_cuts in tokenizer_encode.c found */
 };
 
+/* Opens the text of a tokenizer.json; `name` is what errors call it. The text
+ * need not outlive the call. */
+rmr_status rmr_tokenizer_open_text(rmr_tokenizer **out, const char *text,
+                                   size_t len, const char *name,
+                                   rmr_error *err);
+
 /* How a long text of this tokenizer may be cut. */
 int rmr_tokenizer_cuts(const rmr_tokenizer *tokenizer);
 
