@@ -34,7 +34,8 @@ typedef struct run {
     const form *form;
     struct rmr_encoder_scratch *scratch;
     rmr_writer writer;
-    int waits; /* a starter does, for marks to compose with */
+    rmr_span last; /* what the character used up last stands for */
+    int waits;     /* a starter does, for marks to compose with */
     uint32_t starter;
     ptrdiff_t change; /* the starter's, as in tokenizer_text.h */
     rmr_mark *kept;   /* marks that did not compose, behind the starter */
@@ -47,13 +48,16 @@ typedef struct run {
 /* Writes a character that the reference has a change for. */
 static void put(run *r, uint32_t code, ptrdiff_t change)
 {
+    rmr_writer *writer = &r->writer;
     if (change > 0) {
-        rmr_writer_insert(&r->writer, code);
+        rmr_writer_put(writer, code, r->last);
         return;
     }
-    rmr_writer_replace(&r->writer, rmr_writer_next(&r->writer), code);
+    rmr_span source = rmr_writer_take(writer, rmr_writer_next(writer));
+    rmr_writer_put(writer, code, source);
+    r->last = source;
     for (; change < 0; change++)
-        rmr_writer_skip(&r->writer, rmr_writer_next(&r->writer));
+        r->last = rmr_writer_take(writer, rmr_writer_next(writer));
 }
 
 /* --------------------------------------------------------------- composition

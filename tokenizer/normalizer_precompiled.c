@@ -18,6 +18,9 @@ typedef struct precompiled {
     size_t num_units;
     const unsigned char *strings; /* NUL after each */
     size_t strings_len;
+    /* A bit for each code point up to U+FFFF that no key begins with, and that
+     * does not make one cluster with all that follows. */
+    unsigned char dead[0x10000 / 8];
     unsigned char plain[256]; /* ASCII that stays as it is, in a cluster of its
                                * own when ASCII follows */
     int local;                /* as in rmr_normalizer_type */
@@ -159,6 +162,36 @@ static void fill_plain(precompiled *p)
     }
 }
 
+/* Whether a key begins with these bytes, or they with a key. */
+static int is_live(const precompiled *p, const unsigned char *bytes, size_t len)
+{
+    const uint32_t label = 1u << 31 | 0xFF, has_leaf = 1u << 8;
+    size_t node = offset_of(unit_at(p, 0));
+    for (size_t i = 0; i < len; i++) {
+        node ^= bytes[i];
+        if (node >= p->num_units)
+            return 0;
+        uint32_t unit = unit_at(p, node);
+        if ((unit & label) != bytes[i])
+            return 0;
+        if (unit & has_leaf)
+            return 1;
+        node ^= offset_of(unit);
+    }
+    return 1;
+}
+
+static void fill_dead(precompiled *p)
+{
+    for (uint32_t code = 0x80; code < 0x10000; code++) {
+        unsigned char bytes[4];
+        size_t n = rmr_utf8_encode(code, bytes);
+        if (rmr_char_of(code)->grapheme != RMR_GRAPHEME_PREPEND &&
+            !is_live(p, bytes, n))
+            p->dead[code / 8] |= (unsigned char)(1 << code % 8);
+    }
+}
+
 static rmr_status open_precompiled(void **self, rmr_json_source source,
                                    rmr_error *err)
 {
@@ -178,8 +211,10 @@ static rmr_status open_precompiled(void **self, rmr_json_source source,
                         "%s: \"precompiled_charsmap\" is not base64",
                         source.name);
     status = read_map(p, (size_t)decoded, source.name, err);
-    if (!status)
+    if (!status) {
         fill_plain(p);
+        fill_dead(p);
+    }
     return status;
 }
 
@@ -412,19 +447,6 @@ static void map_cluster(run *r, size_t at, size_t end)
     }
 }
 
-/* Where ASCII from `at` on that stays as it is ends. */
-static size_t plain_run(const run *r, size_t at)
-{
-    const rmr_normalized *in = r->in;
-    size_t start = at;
-    while (at < in->len && r->map->plain[in->bytes[at]])
-        at++;
-    /* The last one may be in one cluster with what follows. */
-    if (at > start && at < in->len && in->bytes[at] >= 0x80)
-        at--;
-    return at;
-}
-
 /* What the character at `at` is to clusters, and its length; one that begins
  * none at the end, and for ASCII. */
 static rmr_grapheme grapheme_at(const rmr_normalized *in, size_t at, size_t *n)
@@ -436,21 +458,76 @@ static rmr_grapheme grapheme_at(const rmr_normalized *in, size_t at, size_t *n)
     return rmr_char_of(code)->grapheme;
 }
 
-/* Where characters beyond ASCII that are clusters by themselves and stay as
- * they are, from `at` on, end: a short cut for most of most texts. */
-static size_t lone_run(const run *r, size_t at)
+/* Where ASCII from `at` on that stays as it is ends. */
+static size_t plain_run(const run *r, size_t at)
 {
-    size_t n = 0;
-    rmr_grapheme grapheme = grapheme_at(r->in, at, &n);
-    while (grapheme == RMR_GRAPHEME_OTHER) {
-        rmr_span string;
-        size_t next_n = 0;
-        rmr_grapheme next = grapheme_at(r->in, at + n, &next_n);
-        if (next >= RMR_GRAPHEME_SPACING ||
-            find(r->map, r->in->bytes + at, n, &string))
+    const rmr_normalized *in = r->in;
+    size_t start = at, n;
+    while (at < in->len && r->map->plain[in->bytes[at]])
+        at++;
+    if (at > start && grapheme_at(in, at, &n) >= RMR_GRAPHEME_SPACING)
+        at--; /* the last one's cluster goes on */
+    return at;
+}
+
+static int is_dead(const precompiled *map, uint32_t code)
+{
+    return code < 0x10000 && map->dead[code / 8] >> code % 8 & 1;
+}
+
+/*
+ * Where characters beyond ASCII that no key begins with, from `at` on, end.
+ * Neither they nor clusters that begin with them change, so that it does not
+ * matter where these are; but it does for the character that comes next, and
+ * therefore the end is where a cluster begins.
+ */
+static size_t dead_run(const run *r, size_t at)
+{
+    const rmr_normalized *in = r->in;
+    size_t start = at, n;
+    while (at < in->len && in->bytes[at] >= 0x80) {
+        uint32_t code;
+        n = rmr_utf8_decode(in->bytes + at, in->len - at, &code);
+        if (!is_dead(r->map, code))
             break;
         at += n;
+    }
+    while (at > start && grapheme_at(in, at, &n) > RMR_GRAPHEME_PREPEND) {
+        uint32_t code;
+        at -= rmr_utf8_decode_before(in->bytes, at, &code);
+    }
+    return at;
+}
+
+/* Whether two characters, the first of which begins a cluster, are apart. */
+static int are_apart(rmr_grapheme first, rmr_grapheme next)
+{
+    switch (first) {
+    case RMR_GRAPHEME_OTHER:
+    case RMR_GRAPHEME_LV:
+    case RMR_GRAPHEME_LVT:
+    case RMR_GRAPHEME_PICTOGRAPHIC:
+    case RMR_GRAPHEME_CONSONANT:
+        return next < RMR_GRAPHEME_SPACING && next != RMR_GRAPHEME_V &&
+               next != RMR_GRAPHEME_T;
+    default:
+        return 0;
+    }
+}
+
+/* Where characters beyond ASCII that are clusters by themselves and stay as
+ * they are, from `at` on, end: a short cut, as dead_run is. */
+static size_t lone_run(const run *r, size_t at)
+{
+    size_t n = 0, next_n = 0;
+    rmr_grapheme grapheme = grapheme_at(r->in, at, &n), next;
+    rmr_span string;
+    while (n &&
+           are_apart(grapheme, next = grapheme_at(r->in, at + n, &next_n)) &&
+           !find(r->map, r->in->bytes + at, n, &string)) {
+        at += n;
         n = next_n;
+        next_n = 0;
         grapheme = next;
     }
     return at;
@@ -470,6 +547,8 @@ static void read_text(run *r)
     const rmr_normalized *in = r->in;
     for (size_t at = 0; at < in->len && !r->writer.failed;) {
         size_t end = plain_run(r, at);
+        if (end == at)
+            end = dead_run(r, at);
         if (end == at)
             end = lone_run(r, at);
         if (end > at) {
