@@ -60,7 +60,7 @@ void rmr_word_cache_store(rmr_cached_word *place, const unsigned char *word,
     size_t count = encoding->count - first, start = at;
     if (count > RMR_CACHED_TOKENS)
         return;
-    const rmr_token *tokens = encoding->tokens + first;
+    const rmr_token *tokens = count ? encoding->tokens + first : NULL;
     for (size_t i = 0; i < count; i++) {
         if (tokens[i].start != start)
             return;
