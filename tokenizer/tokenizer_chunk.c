@@ -329,18 +329,30 @@ static void begin_bad(run *r, size_t first)
     r->bad_chars = (r->bad_end - place_of(r, first)) / 2 + 1;
 }
 
+/* Moves to `at` and over white space: *first is then the token that begins
+ * there or, where that is white space too, before. */
+static void move_to(run *r, size_t at, size_t *start, size_t *first,
+                    size_t *reached)
+{
+    *start = skip_spaces(r, at);
+    while (*first < r->count && place_of(r, *first + 1) <= *start)
+        ++*first;
+    if (*reached < *first)
+        *reached = *first;
+}
+
 /* One chunk from `*start`; `*first` is the token there, `*reached` the edge
  * where the last chunk ended. All three move on. */
 static rmr_status cut_one(run *r, size_t *start, size_t *first, size_t *reached)
 {
-    size_t next = *reached;
+    size_t next = *reached, solid;
     rmr_status status = cut_at_edge(r, *start, *first, *reached, &next);
     if (status)
         return status;
     if (next == *reached && *first < *reached) {
         /* The overlap leaves no room for anything new. */
         *first = *reached;
-        *start = skip_spaces(r, place_of(r, *first));
+        move_to(r, place_of(r, *first), start, first, reached);
         return RMR_OK;
     }
     if (next == *reached) {
@@ -349,7 +361,10 @@ static rmr_status cut_one(run *r, size_t *start, size_t *first, size_t *reached)
     }
     *first = r->overlap ? overlap_edge(r, *first, next) : next;
     *reached = next;
-    *start = skip_spaces(r, next < r->count ? place_of(r, *first) : r->len);
+    *start = place_of(r, *first);
+    /* White space alone is nothing new. */
+    move_to(r, place_of(r, next), &solid, reached, &next);
+    move_to(r, solid < r->len ? *start : r->len, start, first, reached);
     return RMR_OK;
 }
 
@@ -360,17 +375,15 @@ static rmr_status cut_bad(run *r, size_t *start, size_t *first, size_t *reached)
     rmr_status status = cut_at_char(r, *start, &next);
     if (status)
         return status;
-    *start = skip_spaces(r, next);
-    while (*first < r->count && place_of(r, *first) < *start)
-        ++*first;
-    *reached = *first;
+    move_to(r, next, start, first, reached);
     return RMR_OK;
 }
 
 static rmr_status cut_text(run *r)
 {
-    size_t start = skip_spaces(r, 0), first = 0, reached = 0;
+    size_t start, first = 0, reached = 0;
     rmr_status status = RMR_OK;
+    move_to(r, 0, &start, &first, &reached);
     while (start < r->len && !status)
         status = start < r->bad_end ? cut_bad(r, &start, &first, &reached)
                                     : cut_one(r, &start, &first, &reached);
