@@ -192,32 +192,30 @@ def all_flags():
     return {code: flags_of(code, probe) for code in CODE_POINTS}
 
 
-def picked(pre_tokenizer, keeps):
-    """The code points for which keeps(piece of the text, whether it is from
-    a run of those that were cut out) holds."""
+def kept_by(pre_tokenizer):
+    """The code points that a pre-tokenizer leaves in words."""
     found = set()
     for start in range(0, len(CODE_POINTS), 4096):
         text = "".join(map(chr, CODE_POINTS[start:start + 4096]))
-        for piece, _ in pre_tokenizer.pre_tokenize_str(text):
-            if keeps(piece):
-                found.update(map(ord, piece))
+        for word, _ in pre_tokenizer.pre_tokenize_str(text):
+            found.update(map(ord, word))
     return found
 
 
 def regex_class(regex):
     """What a class is to the reference's regular expressions (Oniguruma)."""
-    return picked(pre_tokenizers.Split(Regex(regex + "+"), "removed",
-                                       invert=True), lambda piece: True)
+    return kept_by(pre_tokenizers.Split(Regex(regex + "+"), "removed",
+                                        invert=True))
 
 
 def removed_by(pre_tokenizer):
-    """The code points that a pre-tokenizer drops."""
-    return set(CODE_POINTS) - picked(pre_tokenizer, lambda piece: True)
+    return set(CODE_POINTS) - kept_by(pre_tokenizer)
 
 
-def removed_by_digits():
-    return {c for c in regex_class(".") if len(
-        pre_tokenizers.Digits().pre_tokenize_str("a" + chr(c))) == 2}
+def digits():
+    """What Digits sets apart."""
+    cut = pre_tokenizers.Digits().pre_tokenize_str
+    return {c for c in CODE_POINTS if len(cut("a" + chr(c))) == 2}
 
 
 def same(name, found, flags, flag):
@@ -484,7 +482,7 @@ def main():
     seconds = ({b for _, b in pairs} | set(range(0x1161, 0x1176))
                | set(range(0x11A8, 0x11C3)))
     members = {
-        NUMERIC: removed_by_digits(),
+        NUMERIC: digits(),
         NFD: set(nfd_of) | set(HANGUL), NFKD: set(nfkd_of) | set(HANGUL),
         NFC_INERT: inert(nfc, ccc, seconds, nfd_of),
         NFKC_INERT: inert(nfkc, ccc, seconds, nfkd_of),
