@@ -208,9 +208,10 @@ class Comparison:
                 where = next((i for i, (x, y) in enumerate(zip(a, b))
                               if x != y), min(len(a), len(b)))
                 near = slice(max(0, where - 2), where + 3)
+                chars = "".join(map(chr, theirs[0][near]))
                 self.report(name, text if len(text) < 60 else "...",
                             f"{part} at {where}: {a[near]} instead of "
-                            f"{b[near]}, {''.join(map(chr, theirs[0][near]))!a}")
+                            f"{b[near]}, {chars!a}")
                 return
 
     def cut(self, name, remora, texts):

@@ -35,7 +35,8 @@ EDITS = ["aa aaa a", "''a''''", "e\u0301e\u0301 e", "a\0b\0", "\u2581\u2581 x",
          "x  y   z ", "ab12\u0663", "\n\n"]
 MAPPED = ["abc", "\u0301abc", "b\u0301", "be\u0301\u0301", "aab", "bab aab",
           "\u0600a\u0600\u0301", "\r\n\r\u0301", "\u1100\u1161\u0300b",
-          "\u0915\u094D\u0915\u0300", "\u0915\u200C\u0915", "\u00A9\u200D\u00A9",
+          "\u0915\u094D\u0915\u0300", "\u0915\u200C\u0915",
+          "\u00A9\u200D\u00A9",
           "\U0001F600\u0301\u0301", "\uFB01\u0301\u2122\u00AD", "a a\u00ADg",
           "\u00AD\u00ADhe\u2026\u0301", "\x1e\uFB03\u0301x y", "\u00A0a\u0301"]
 
@@ -99,8 +100,8 @@ def main():
                                                Reference(step).run(texts)):
             cases.append((number, len(text.encode()), len(codes), text))
             expected += zip(codes, starts, ends)
-    print("/*\n * normalizer_cases.inc - what the reference's normalizers make of"
-          " texts;\n * written by make_normalizer_cases.py, never by hand.\n */"
+    print("/*\n * normalizer_cases.inc - what the reference's normalizers make"
+          " of texts;\n * written by make_normalizer_cases.py, never by hand.\n */"
           "\n")
     print("static const char *const maps[] = {")
     for found in (CLUSTERS, SPACED):
