@@ -299,13 +299,26 @@ static rmr_status check_text(const rmr_conversion *c, rmr_error *err)
 {
     if (c->text.failed == RMR_ERR_NOMEM)
         return rmr_fail_nomem(err, c->path);
-    if (c->text.failed == RMR_ERR_RANGE)
-        return rmr_fail(err, RMR_ERR_RANGE,
-                        "%s makes a tokenizer of over 512 MiB", c->path);
     return c->text.failed
-               ? rmr_fail(err, c->text.failed,
-                          "%s has a score that is no decimal", c->path)
+               ? rmr_fail(err, RMR_ERR_RANGE,
+                          "%s makes a tokenizer of over 512 MiB", c->path)
                : RMR_OK;
+}
+
+/* For rmr_tokenizer_open_text; NULL when the model has no scores. */
+static rmr_status copy_scores(const rmr_conversion *c, float **out,
+                              rmr_error *err)
+{
+    *out = NULL;
+    if (!c->class->add_extra || c->is_bpe ||
+        c->class->special & RMR_WRITTEN_SCORES)
+        return RMR_OK;
+    *out = rmr_malloc_array(c->pieces.count, sizeof **out);
+    if (!*out)
+        return rmr_fail_nomem(err, c->path);
+    for (size_t i = 0; i < c->pieces.count; i++)
+        (*out)[i] = c->pieces.at[i].score;
+    return RMR_OK;
 }
 
 static rmr_status write_text(rmr_conversion *c, rmr_error *err)
@@ -360,22 +373,23 @@ static void free_conversion(rmr_conversion *c)
     json_decref(c->added_file);
 }
 
-rmr_status rmr_convert_directory(rmr_json_text *text, char **name,
+rmr_status rmr_convert_directory(rmr_converted *converted,
                                  const char *directory, rmr_error *err)
 {
     rmr_conversion c = {.directory = directory};
     json_t *tokenizer = NULL, *model = NULL;
+    *converted = (rmr_converted){0};
     rmr_status status =
         rmr_convert_load(directory, "tokenizer_config.json", &tokenizer, err);
     if (!status)
         status = rmr_convert_load(directory, "config.json", &model, err);
     if (!status)
         status = convert(&c, tokenizer, model, err);
-    *text = (rmr_json_text){0};
-    *name = NULL;
+    if (!status)
+        status = copy_scores(&c, &converted->scores, err);
     if (!status) {
-        *text = c.text;
-        *name = c.path;
+        converted->text = c.text;
+        converted->name = c.path;
         c.text = (rmr_json_text){0};
         c.path = NULL;
     }
@@ -385,12 +399,19 @@ rmr_status rmr_convert_directory(rmr_json_text *text, char **name,
     return status;
 }
 
+void rmr_converted_free(rmr_converted *converted)
+{
+    rmr_json_text_free(&converted->text);
+    rmr_free(converted->scores);
+    rmr_free(converted->name);
+    *converted = (rmr_converted){0};
+}
+
 rmr_status rmr_tokenizer_open_directory(rmr_tokenizer **out,
                                         const char *directory, rmr_error *err)
 {
     rmr_file_id id;
-    rmr_json_text text;
-    char *name;
+    rmr_converted converted;
     *out = NULL;
     char *path = rmr_path_join(directory, "tokenizer.json");
     if (!path)
@@ -400,10 +421,11 @@ rmr_status rmr_tokenizer_open_directory(rmr_tokenizer **out,
     rmr_free(path);
     if (whole)
         return status;
-    status = rmr_convert_directory(&text, &name, directory, err);
+    status = rmr_convert_directory(&converted, directory, err);
     if (!status)
-        status = rmr_tokenizer_open_text(out, text.bytes, text.len, name, err);
-    rmr_json_text_free(&text);
-    rmr_free(name);
+        status = rmr_tokenizer_open_text(out, converted.text.bytes,
+                                         converted.text.len, converted.scores,
+                                         converted.name, err);
+    rmr_converted_free(&converted);
     return status;
 }

@@ -175,7 +175,8 @@ struct rmr_convert_class {
                        * tokenizer.model is looked for */
     const char *merges_file;
     const char *tokens[RMR_NAMED_TOKENS]; /* where options say nothing */
-    unsigned char wraps; /* RMR_WRAP_: strings become objects */
+    unsigned char special; /* what the reference does besides: RMR_WRAP_ and so
+                            * on; RMR_WRAP_ makes objects of named tokens */
     rmr_status (*read)(rmr_conversion *c, rmr_error *err);
     rmr_status (*add_extra)(rmr_conversion *c, rmr_error *err); /* or NULL */
     rmr_status (*write_parts)(rmr_conversion *c, rmr_error *err);
@@ -187,6 +188,8 @@ enum {
     RMR_WRAP_ALL = 1,          /* all named tokens but the mask */
     RMR_WRAP_MASK = 2,         /* which strips white space before it */
     RMR_WRAP_MASK_SPECIAL = 4, /* the same, special from the start */
+    RMR_WRITTEN_SCORES = 16,   /* the reference writes and reads the tokenizer
+                                * once, which may change scores a little */
     RMR_ADD_AGAIN = 8 /* at the end all special tokens are added once more, as
                        * plain ones */
 };
@@ -196,13 +199,21 @@ const rmr_convert_class *rmr_wordpiece_class(size_t index);
 const rmr_convert_class *rmr_bpe_class(size_t index);
 const rmr_convert_class *rmr_sentencepiece_class(size_t index);
 
+/* What rmr_tokenizer_open_text takes. */
+typedef struct rmr_converted {
+    rmr_json_text text;
+    float *scores; /* NULL when the model has none */
+    char *name;    /* the file that errors are about */
+} rmr_converted;
+
 /*
- * The text of the tokenizer.json that the reference would make of a directory
- * without one, and in *name, allocated, the file that errors are about. Both
- * are the caller's. Errors: IO, FORMAT, UNSUPPORTED, RANGE, NOMEM.
+ * The tokenizer.json that the reference would make of a directory without one.
+ * On failure *converted is empty. Errors: IO, FORMAT, UNSUPPORTED, RANGE,
+ * NOMEM.
  */
-rmr_status rmr_convert_directory(rmr_json_text *text, char **name,
+rmr_status rmr_convert_directory(rmr_converted *converted,
                                  const char *directory, rmr_error *err);
+void rmr_converted_free(rmr_converted *converted);
 
 /* ------------------------------------------------------------------- options
  */

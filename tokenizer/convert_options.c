@@ -447,7 +447,7 @@ static rmr_status read_named(rmr_conversion *c, int name, rmr_error *err)
 
 rmr_status rmr_convert_named(rmr_conversion *c, rmr_error *err)
 {
-    unsigned char wraps = c->class->wraps;
+    unsigned char wraps = c->class->special;
     for (int i = 0; i < RMR_NAMED_TOKENS; i++) {
         rmr_option_token *token = &c->named[i];
         rmr_status status = read_named(c, i, err);

@@ -818,7 +818,7 @@ static const rmr_convert_class classes[] = {
      "tokenizer.model",
      NULL,
      {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
-     0,
+     RMR_WRITTEN_SCORES,
      read_backend,
      add_own,
      write_backend_parts,

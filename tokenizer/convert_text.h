@@ -14,8 +14,7 @@ typedef struct rmr_json_text {
     char *bytes; /* not terminated */
     size_t len;
     size_t capacity;
-    rmr_status failed; /* NOMEM; RANGE: too long; FORMAT: a number that no
-                        * decimal gives back */
+    rmr_status failed; /* NOMEM; RANGE: too long */
 } rmr_json_text;
 
 void rmr_json_text_free(rmr_json_text *text);
@@ -30,8 +29,8 @@ void rmr_json_put_string(rmr_json_text *text, const char *string, size_t len);
 void rmr_json_put_integer(rmr_json_text *text, int64_t number);
 void rmr_json_put_bool(rmr_json_text *text, int truth);
 
-/* A finite number, as a decimal that the reader of model.vocab reads as the
- * same double. */
+/* A finite number, with just so many digits as a reader that rounds to nearest
+ * needs. */
 void rmr_json_put_score(rmr_json_text *text, double score);
 
 /* A string that holds the bytes in base64. */

@@ -308,7 +308,7 @@ static rmr_status give_ids(rmr_conversion *c, const specials *all,
                                   .len = all->all.at[i].len,
                                   .normalized = -1,
                                   .special = 1};
-        if (c->class->wraps & RMR_ADD_AGAIN)
+        if (c->class->special & RMR_ADD_AGAIN)
             status = add_token(c, &plain, &next_id, err);
     }
     rmr_convert_pieces_free(&named);

@@ -100,12 +100,14 @@ static rmr_status check_ids(rmr_tokenizer *t, const char *file, rmr_error *err)
 }
 
 static rmr_status open_text(rmr_tokenizer *t, const char *text, size_t len,
-                            const char *file, rmr_error *err)
+                            const float *scores, const char *file,
+                            rmr_error *err)
 {
     rmr_document document;
     rmr_status status = rmr_document_open(&document, text, len, file, err);
     if (status)
         return status;
+    document.scores = scores;
     if (!(status = open_parts(t, &document, err)) &&
         !(status = open_ends(t, &document, err)))
         status = check_ids(t, file, err);
@@ -115,14 +117,14 @@ static rmr_status open_text(rmr_tokenizer *t, const char *text, size_t len,
 }
 
 rmr_status rmr_tokenizer_open_text(rmr_tokenizer **out, const char *text,
-                                   size_t len, const char *name,
-                                   rmr_error *err)
+                                   size_t len, const float *scores,
+                                   const char *name, rmr_error *err)
 {
     *out = NULL;
     rmr_tokenizer *t = rmr_calloc(1, sizeof *t);
     if (!t)
         return rmr_fail_nomem(err, name);
-    rmr_status status = open_text(t, text, len, name, err);
+    rmr_status status = open_text(t, text, len, scores, name, err);
     if (status)
         rmr_tokenizer_close(t);
     else
@@ -139,7 +141,7 @@ rmr_status rmr_tokenizer_open(rmr_tokenizer **out, const char *path,
     if (status)
         return status;
     status = rmr_tokenizer_open_text(out, file.data ? file.data : "", file.size,
-                                     path, err);
+                                     NULL, path, err);
     rmr_file_unmap(&file);
     return status;
 }

@@ -25,9 +25,11 @@ typedef struct rmr_document {
     json_t *model; /* borrowed: root's "model", an object */
     rmr_json_table vocab;
     rmr_json_table merges;
-    const char *file; /* what errors call it */
-    const char *text; /* the file's, borrowed */
-    char *names;      /* of the tables, owned */
+    const char *file;    /* what errors call it */
+    const char *text;    /* the file's, borrowed */
+    char *names;         /* of the tables, owned */
+    const float *scores; /* instead of those in vocab, by index, borrowed; NULL:
+                          * vocab's own */
 } rmr_document;
 
 /* text and file must outlive the document. Errors: FORMAT, with line and

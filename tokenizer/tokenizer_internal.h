@@ -406,11 +406,15 @@ struct rmr_tokenizer {
     int cuts; /* what rmr_tokenizer_cuts in tokenizer_encode.c found */
 };
 
-/* Opens the text of a tokenizer.json; `name` is what errors call it. The text
- * need not outlive the call. */
+/*
+ * Opens the text of a tokenizer.json; `name` is what errors call it. `scores`,
+ * where not NULL, are those of a Unigram model's vocab, one for each entry: not
+ * every number can be written so that the reader, which rounds as the
+ * reference's does, gives it back. Neither need outlive the call.
+ */
 rmr_status rmr_tokenizer_open_text(rmr_tokenizer **out, const char *text,
-                                   size_t len, const char *name,
-                                   rmr_error *err);
+                                   size_t len, const float *scores,
+                                   const char *name, rmr_error *err);
 
 /* How a long text of this tokenizer may be cut. */
 int rmr_tokenizer_cuts(const rmr_tokenizer *tokenizer);

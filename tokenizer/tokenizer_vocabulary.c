@@ -258,7 +258,7 @@ rmr_status rmr_vocabulary_read_scores(rmr_vocabulary *vocabulary,
             break;
         }
         *scores = grown;
-        grown[id] = score;
+        grown[id] = document->scores ? document->scores[id] : score;
     }
     rmr_json_cursor_end(&cursor);
     if (!status) {
