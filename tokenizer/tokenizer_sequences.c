@@ -487,6 +487,8 @@ static rmr_status append_text(run *r, const rmr_post_piece *piece)
         return rmr_fail(r->err, RMR_ERR_TOO_LONG,
                         "the text has over %zu tokens",
                         r->max + r->program->added);
+    if (!p->count)
+        return RMR_OK;
     rmr_token *tokens = encoding->tokens + p->first;
     for (size_t i = 0; piece->type_id && i < p->count; i++)
         tokens[i].type_id = piece->type_id;
