@@ -174,7 +174,7 @@ def seeds():
     yield "normalizer_replace", dict(
         model=bpe((), MERGES), normalizer=normalizers(
             replace("", String="ll"), replace(" ", Regex=r"\s+"),
-            replace("<$0>", Regex=r"(?i)(?<=h)E|\p{Lu}+|x*"),
+            replace("<$0>", Regex=r"(?i)(?<=h)E|\p{Lu}+|x+"),
             replace("\u00e9\u0301", String="\u00e9")))
     yield "normalizer_bytelevel", dict(
         model=byte_level(), normalizer=normalizers(
