@@ -186,7 +186,8 @@ static rmr_status split_word(const pattern *p,
     const unsigned char *text = scratch->text->bytes;
     rmr_splitter splitter;
     rmr_status status = RMR_OK;
-    if (p->scanner.next && p->behavior == RMR_SPLIT_ISOLATED)
+    if (p->scanner.next && (p->behavior == RMR_SPLIT_ISOLATED ||
+                            (p->behavior == RMR_SPLIT_REMOVED && p->invert)))
         return p->scanner.words(&p->scanner, text, word, &scratch->next_words)
                    ? RMR_OK
                    : RMR_ERR_NOMEM;

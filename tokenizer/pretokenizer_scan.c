@@ -10,22 +10,39 @@
 #include "tokenizer/tokenizer_unicode.h"
 #include "tokenizer/tokenizer_utf8.h"
 
-/* What a character is; every one has LETTER, NUMBER, SPACE or OTHER. */
+/* What a character is: one of the first four, and any of the others. */
 enum {
     LETTER = 1, /* \p{L} */
     NUMBER = 2, /* \p{N} */
     SPACE = 4,  /* \s */
     OTHER = 8,  /* [^\s\p{L}\p{N}] */
+    KIND = LETTER | NUMBER | SPACE | OTHER,
+    UPPER = 16,  /* [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] */
+    LOWER = 32,  /* [\p{Ll}\p{Lm}\p{Lo}\p{M}] */
+    MARK = 64,   /* \p{M}; it is OTHER */
+    SYMBOL = 128 /* OTHER, and no MARK */
 };
+
+#define IN(category) (1u << RMR_CATEGORY_##category)
+#define NO_CASE (IN(LM) | IN(LO) | RMR_MARKS)
 
 static unsigned class_of(uint32_t code)
 {
     const rmr_char *c = rmr_char_of(code);
-    if (RMR_LETTERS >> c->category & 1)
-        return LETTER;
-    if (RMR_NUMBERS >> c->category & 1)
-        return NUMBER;
-    return c->flags & RMR_CHAR_REGEX_SPACE ? SPACE : OTHER;
+    unsigned in = 1u << c->category, class = 0;
+    if (in & (NO_CASE | IN(LU) | IN(LT)))
+        class |= UPPER;
+    if (in & (NO_CASE | IN(LL)))
+        class |= LOWER;
+    if (in & RMR_MARKS)
+        class |= MARK;
+    if (in & RMR_LETTERS)
+        return class | LETTER;
+    if (in & RMR_NUMBERS)
+        return class | NUMBER;
+    if (c->flags & RMR_CHAR_REGEX_SPACE)
+        return class | SPACE;
+    return class | (class & MARK ? OTHER : OTHER | SYMBOL);
 }
 
 /* The class of a character that is not ASCII, and its length. */
@@ -103,21 +120,38 @@ static inline size_t next_gpt2(const rmr_scanner *s, const unsigned char *text,
     if (len)
         return at + len;
     size_t from = text[at] == ' ' && at + 1 < end ? at + 1 : at;
-    unsigned class = class_at(s, text, from, end, &len);
-    if (class == SPACE)
+    unsigned kind = class_at(s, text, from, end, &len) & KIND;
+    if (kind == SPACE)
         return white_space(s, text, at, end);
-    return run_of(s, text, from + len, end, class);
+    return run_of(s, text, from + len, end, kind);
 }
 
-/* ------------------------------------------------------------ cl100k, Qwen2
+/* ------------------------------------------- cl100k, Qwen2 and their relatives
+ *
+ * A word, which may take a character before it that is no line end; digits;
+ * symbols; lines; white space.
  */
 
 #define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define WORD_OR_DIGITS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
-#define THE_REST                                                               \
-    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-static const char cl100k[] = CONTRACTIONS WORD_OR_DIGITS "{1,3}" THE_REST;
-static const char qwen2[] = CONTRACTIONS WORD_OR_DIGITS THE_REST;
+#define ONE_BEFORE "[^\\r\\n\\p{L}\\p{N}]?"
+#define LINES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define SYMBOLS "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
+#define PATHS "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|"
+#define SYMBOLS_BUT_MARKS "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|"
+#define UPPERS "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWERS "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+
+static const char cl100k[] =
+    CONTRACTIONS "|" ONE_BEFORE "\\p{L}+|\\p{N}{1,3}" SYMBOLS LINES;
+static const char qwen2[] =
+    CONTRACTIONS "|" ONE_BEFORE "\\p{L}+|\\p{N}" SYMBOLS LINES;
+static const char qwen35[] = CONTRACTIONS
+    "|" ONE_BEFORE "[\\p{L}\\p{M}]+|\\p{N}" SYMBOLS_BUT_MARKS LINES;
+static const char o200k[] =
+    ONE_BEFORE UPPERS "*" LOWERS "+" CONTRACTIONS "?|" ONE_BEFORE UPPERS
+                      "+" LOWERS "*" CONTRACTIONS "?|\\p{N}{1,3}" PATHS LINES;
+static const char tekken[] = ONE_BEFORE UPPERS
+    "*" LOWERS "+|" ONE_BEFORE UPPERS "+" LOWERS "*|\\p{N}" PATHS LINES;
 
 static int is_line_end(unsigned char byte)
 {
@@ -149,61 +183,161 @@ static size_t lines(const rmr_scanner *s, const unsigned char *text, size_t at,
     return white_space(s, text, at, end);
 }
 
-/* Up to `most` digits, of which there is one of `len` bytes. */
+/* What they differ in. */
+typedef struct relative {
+    unsigned of_word;    /* classes; not used where case begins a word */
+    unsigned of_symbols; /* classes */
+    int most_digits;
+    int slashes;      /* may follow symbols, as line ends do */
+    int contractions; /* may end a word */
+} relative;
+
+/* \p{N}{1,most}, of which there is one of len bytes. */
 static size_t digits(const rmr_scanner *s, const unsigned char *text, size_t at,
                      size_t end, size_t len, int most)
 {
     do
         at += len;
-    while (--most && at < end && class_at(s, text, at, end, &len) == NUMBER);
+    while (--most && at < end && (class_at(s, text, at, end, &len) & NUMBER));
     return at;
 }
 
-/* [^\s\p{L}\p{N}]+[\r\n]* */
+/* A run of these classes, then line ends and perhaps slashes. */
 static size_t symbols(const rmr_scanner *s, const unsigned char *text,
-                      size_t at, size_t end)
+                      size_t at, size_t end, relative r)
 {
-    at = run_of(s, text, at, end, OTHER);
-    while (at < end && is_line_end(text[at]))
+    at = run_of(s, text, at, end, r.of_symbols);
+    while (at < end &&
+           (is_line_end(text[at]) || (r.slashes && text[at] == '/')))
         at++;
     return at;
 }
 
-static inline size_t next_of_lines(const rmr_scanner *s,
-                                   const unsigned char *text, size_t at,
-                                   size_t end, int most_digits)
+/* What is no word: it begins with a character of this kind and length. */
+static inline size_t next_of_no_word(const rmr_scanner *s,
+                                     const unsigned char *text, size_t at,
+                                     size_t end, unsigned class, size_t len,
+                                     relative r)
 {
-    size_t len, next_len, next = contraction_of_any_case(text + at, end - at);
+    size_t next = at + len, next_len;
+    if (class & NUMBER)
+        return digits(s, text, at, end, len, r.most_digits);
+    if (class & r.of_symbols)
+        return symbols(s, text, next, end, r);
+    if (text[at] == ' ' && next < end &&
+        (class_at(s, text, next, end, &next_len) & r.of_symbols))
+        return symbols(s, text, next, end, r);
+    return lines(s, text, at, end);
+}
+
+/* cl100k and Qwen: a word is a run of these classes. */
+static inline size_t next_of_runs(const rmr_scanner *s,
+                                  const unsigned char *text, size_t at,
+                                  size_t end, relative r)
+{
+    size_t len, next = contraction_of_any_case(text + at, end - at);
     if (next)
         return at + next;
-    unsigned class = class_at(s, text, at, end, &len), second = 0;
-    if (class == LETTER)
-        return run_of(s, text, at + len, end, LETTER);
-    if (class == NUMBER)
-        return digits(s, text, at, end, len, most_digits);
-    next = at + len;
-    if (next < end)
-        second = class_at(s, text, next, end, &next_len);
-    if (second == LETTER && !is_line_end(text[at]))
-        return run_of(s, text, next + next_len, end, LETTER);
-    if (class == OTHER)
-        return symbols(s, text, next, end);
-    if (second == OTHER && text[at] == ' ')
-        return symbols(s, text, next, end);
-    return lines(s, text, at, end);
+    unsigned class = class_at(s, text, at, end, &len);
+    if (class & r.of_word)
+        return run_of(s, text, at + len, end, r.of_word);
+    if ((class & (SPACE | OTHER)) && !is_line_end(text[at])) {
+        next = run_of(s, text, at + len, end, r.of_word);
+        if (next > at + len)
+            return next;
+    }
+    return next_of_no_word(s, text, at, end, class, len, r);
+}
+
+/*
+ * UPPERS* LOWERS+ : where it ends; 0 when it does not match. What has no case
+ * is in both sets: the first takes all, then gives back up to the last that
+ * the second can begin with.
+ */
+static inline size_t lower_word(const rmr_scanner *s, const unsigned char *text,
+                                size_t at, size_t end)
+{
+    size_t last = 0, len;
+    unsigned class = 0;
+    while (at < end && ((class = class_at(s, text, at, end, &len)) & UPPER)) {
+        at += len;
+        if (class & LOWER)
+            last = at;
+    }
+    return at < end && (class & LOWER) ? run_of(s, text, at, end, LOWER) : last;
+}
+
+/* UPPERS+ LOWERS* : as lower_word. */
+static inline size_t upper_word(const rmr_scanner *s, const unsigned char *text,
+                                size_t at, size_t end)
+{
+    size_t to = run_of(s, text, at, end, UPPER);
+    return to > at ? run_of(s, text, to, end, LOWER) : 0;
+}
+
+/* o200k and Tekken: upper case begins a word. */
+static inline size_t next_of_cases(const rmr_scanner *s,
+                                   const unsigned char *text, size_t at,
+                                   size_t end, relative r)
+{
+    size_t len, to = 0;
+    unsigned class = class_at(s, text, at, end, &len);
+    int before = (class & (SPACE | OTHER)) && !is_line_end(text[at]);
+    if (before)
+        to = lower_word(s, text, at + len, end);
+    if (!to)
+        to = lower_word(s, text, at, end);
+    if (!to && before)
+        to = upper_word(s, text, at + len, end);
+    if (!to)
+        to = upper_word(s, text, at, end);
+    if (!to)
+        return next_of_no_word(s, text, at, end, class, len, r);
+    if (r.contractions)
+        to += contraction_of_any_case(text + to, end - to);
+    return to;
 }
 
 static inline size_t next_cl100k(const rmr_scanner *s,
                                  const unsigned char *text, size_t at,
                                  size_t end)
 {
-    return next_of_lines(s, text, at, end, 3);
+    const relative r = {
+        .of_word = LETTER, .of_symbols = OTHER, .most_digits = 3};
+    return next_of_runs(s, text, at, end, r);
 }
 
 static inline size_t next_qwen2(const rmr_scanner *s, const unsigned char *text,
                                 size_t at, size_t end)
 {
-    return next_of_lines(s, text, at, end, 1);
+    const relative r = {
+        .of_word = LETTER, .of_symbols = OTHER, .most_digits = 1};
+    return next_of_runs(s, text, at, end, r);
+}
+
+static inline size_t next_qwen35(const rmr_scanner *s,
+                                 const unsigned char *text, size_t at,
+                                 size_t end)
+{
+    const relative r = {
+        .of_word = LETTER | MARK, .of_symbols = SYMBOL, .most_digits = 1};
+    return next_of_runs(s, text, at, end, r);
+}
+
+static inline size_t next_o200k(const rmr_scanner *s, const unsigned char *text,
+                                size_t at, size_t end)
+{
+    const relative r = {
+        .of_symbols = OTHER, .most_digits = 3, .slashes = 1, .contractions = 1};
+    return next_of_cases(s, text, at, end, r);
+}
+
+static inline size_t next_tekken(const rmr_scanner *s,
+                                 const unsigned char *text, size_t at,
+                                 size_t end)
+{
+    const relative r = {.of_symbols = OTHER, .most_digits = 1, .slashes = 1};
+    return next_of_cases(s, text, at, end, r);
 }
 
 /* ------------------------------------------------------------------ opening */
@@ -223,6 +357,9 @@ static inline size_t next_qwen2(const rmr_scanner *s, const unsigned char *text,
 DEFINE_WORDS(gpt2)
 DEFINE_WORDS(cl100k)
 DEFINE_WORDS(qwen2)
+DEFINE_WORDS(qwen35)
+DEFINE_WORDS(o200k)
+DEFINE_WORDS(tekken)
 
 int rmr_scanner_open(rmr_scanner *scanner, const char *pattern, size_t len)
 {
@@ -236,6 +373,9 @@ int rmr_scanner_open(rmr_scanner *scanner, const char *pattern, size_t len)
         {rmr_scan_gpt2, next_gpt2, words_gpt2},
         {cl100k, next_cl100k, words_cl100k},
         {qwen2, next_qwen2, words_qwen2},
+        {qwen35, next_qwen35, words_qwen35},
+        {o200k, next_o200k, words_o200k},
+        {tekken, next_tekken, words_tekken},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strlen(known[i].pattern) != len ||

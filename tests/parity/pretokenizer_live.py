@@ -135,10 +135,19 @@ LITERALS = [" ", "a", "aa", ",", "é", " a", "a ", "", ".*", "a#b-&~", "\0",
 
 REST = (r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 WORD = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+CASED = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*"
+         r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]+{}|[^\r\n\p{L}\p{N}]?"
+         r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*{}|")
 # Those that have a scanner.
 SCANNED = [r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"
            r"|\s+(?!\S)|\s+", WORD + r"\p{N}{1,3}" + REST,
-           WORD + r"\p{N}" + REST]
+           WORD + r"\p{N}" + REST,
+           WORD.replace(r"\p{L}+", r"[\p{L}\p{M}]+") + r"\p{N}"
+           + REST.replace(r"s\p{L}", r"s\p{L}\p{M}"),
+           CASED.replace("{}", "(?i:'s|'t|'re|'ve|'m|'ll|'d)?")
+           + r"\p{N}{1,3}" + REST.replace(r"[\r\n]*", r"[\r\n/]*"),
+           CASED.replace("{}", "") + r"\p{N}"
+           + REST.replace(r"[\r\n]*", r"[\r\n/]*")]
 REGEXES = [" ", "\\s+", "\\s", " +", "x*", "\\p{N}{1,3}", "\\d", "(?=[A-Z])",
            "^.", "a|b", "▁", "[^a-z]+", "\\b", "(?<=a)b?", "é", ".$"]
 
@@ -289,7 +298,7 @@ PIECES = [" ", "  ", "\n", "\r\n", " a", "a b c", "x 1", "don't", "'S", "'ll",
 
 
 # What patterns tell apart, each often.
-KINDS = " \n\r\t''aSslLveEdm1²,.-é中\u0301\u00a0\u017f"
+KINDS = " \n\r\t''aSslLveEdm1²,.-/é中\u0301\u00a0\u017fDžʰ"
 
 
 def random_text(rng):
