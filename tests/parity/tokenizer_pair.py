@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from ctypes import c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import byref, c_char_p, c_int, c_int64, c_size_t, c_uint32
+from ctypes import c_uint64, c_void_p
 from pathlib import Path
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -27,6 +28,8 @@ SOURCES = ["tokenizer/*.c", "common/base/alloc.c", "common/base/error.c",
            "tests/parity/tokenizer_shim.c"]
 PACKAGES = ["jansson", "libpcre2-8"]
 END, START = 0, 1
+ADDED = 2  # a token of neither text
+STRATEGIES = ["longest_first", "only_first", "only_second"]
 # Windows so small that every text is cut wherever that is thought to be safe.
 CUTS = ("-DRMR_TOKENIZER_FIRST_WINDOW=4", "-DRMR_TOKENIZER_LAST_WINDOW=16")
 TOKEN = np.dtype([("id", "<u4"), ("type_id", "<u4"),
@@ -35,6 +38,20 @@ TOKEN = np.dtype([("id", "<u4"), ("type_id", "<u4"),
 if tokenizers.__version__ != REFERENCE:
     raise SystemExit(
         f"needs tokenizers {REFERENCE}, found {tokenizers.__version__}")
+
+
+class Options:
+    """How two texts become windows. stride -1: one window only."""
+
+    def __init__(self, limit=0, truncate=0, strategy="longest_first",
+                 stride=-1, no_special=False, code_points=False):
+        self.limit, self.truncate, self.strategy = limit, truncate, strategy
+        self.stride, self.no_special = stride, no_special
+        self.code_points = code_points
+
+    def __repr__(self):
+        return " ".join(f"{name}={value}" for name, value
+                        in self.__dict__.items())
 
 
 # -------------------------------------------------------------------- texts
@@ -151,7 +168,15 @@ class Library:
                 ("encode", c_void_p, [c_void_p, c_char_p, c_void_p, c_size_t,
                                       c_size_t, c_int, c_void_p, c_void_p]),
                 ("run", c_uint64, [c_void_p, c_char_p, c_void_p, c_size_t,
-                                   c_size_t])):
+                                   c_size_t]),
+                ("pair", c_int64, [c_void_p, c_void_p, c_void_p, c_uint32,
+                                   c_int, c_int, c_int, c_int, c_int,
+                                   c_void_p]),
+                ("windows", c_void_p, [c_void_p, c_void_p]),
+                ("tokens", c_void_p, [c_void_p]),
+                ("texts", c_void_p, [c_void_p]),
+                ("decode", c_void_p, [c_void_p, c_void_p, c_size_t, c_int,
+                                      c_void_p])):
             function = getattr(self.lib, "shim_" + name)
             function.restype, function.argtypes = result, arguments
             setattr(self, name, function)
@@ -183,6 +208,42 @@ class Remora:
         return Answer(counts, found["id"], found["type_id"], found["start"],
                       found["end"], cut)
 
+    def windows(self, texts, options):
+        """What Options make of one or two texts: a list of windows, each a
+        list of (id, type, text, start, end); or a negative status."""
+        data = (c_char_p * 2)(*texts)
+        lens = (c_int64 * 2)(len(texts[0]),
+                             len(texts[1]) if len(texts) > 1 else -1)
+        made = c_void_p()
+        count = self.library.pair(
+            self.handle, data, lens, options.limit, options.truncate,
+            STRATEGIES.index(options.strategy), options.stride,
+            options.no_special, options.code_points, byref(made))
+        if count < 0:
+            return count
+        tokens = np.frombuffer(ctypes.string_at(
+            self.library.tokens(made), count * TOKEN.itemsize), TOKEN) \
+            if count else np.zeros(0, TOKEN)
+        of = list(ctypes.string_at(self.library.texts(made), count)) \
+            if count else []
+        size = c_size_t()
+        spans = self.library.windows(made, byref(size))
+        spans = np.frombuffer(ctypes.string_at(
+            spans, size.value * 16), np.uint64).reshape(-1, 2).tolist()
+        rows = [(row[0], row[1], text, row[2], row[3])
+                for row, text in zip(tokens.tolist(), of)]
+        return [rows[start:end] for start, end in spans]
+
+    def decode(self, ids, skip_special):
+        """The text, or a negative status."""
+        array = np.array(ids, np.uint32)
+        size = c_int64()
+        text = self.library.decode(self.handle, array.ctypes.data, len(array),
+                                   skip_special, byref(size))
+        if size.value < 0:
+            return size.value
+        return ctypes.string_at(text, size.value).decode()
+
     def message(self):
         """Why the last text that failed did."""
         return self.library.message(self.handle).decode()
@@ -197,6 +258,13 @@ class Remora:
 
 def flat(lists, count, dtype):
     return np.fromiter(itertools.chain.from_iterable(lists), dtype, count)
+
+
+def keep_going(error):
+    """A Rust panic is no Exception, but it is an answer; a person's wish to
+    stop is not."""
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        raise error
 
 
 @contextlib.contextmanager
@@ -225,9 +293,8 @@ class Reference:
     def one(self, string):
         try:
             return self.tokenizer.encode(string)
-        except BaseException as error:  # a Rust panic is no Exception
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                raise
+        except BaseException as error:
+            keep_going(error)
             return None
 
     def encode(self, batch, limit=0, truncate=END):
@@ -240,13 +307,14 @@ class Reference:
             try:
                 found = self.tokenizer.encode_batch(batch.strings)
             except BaseException as error:
-                if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                    raise
+                keep_going(error)
                 found = [self.one(string) for string in batch.strings]
         self.tokenizer.no_truncation()
-        # Offsets that are not in the text, as some suffixes get, are no answer.
+        # Offsets that are not in the text, as some suffixes get, are no answer,
+        # nor is what exceeds the limit, as with a text that a template repeats.
         found = [made if made is not None and max(
                      (end for _, end in made.offsets), default=0) <= len(string)
+                 and not 0 < limit < len(made)
                  else None for made, string in zip(found, batch.strings)]
         given = [made for made in found if made is not None]
         ids = [made.ids if made is not None else () for made in found]
@@ -259,8 +327,67 @@ class Reference:
         offsets = batch.starts[offsets + bases] if total else offsets
         types = flat((made.type_ids for made in given), total, np.int64)
         counts[[made is None for made in found]] = -1
+        # A template that has no text in it does not tell what was cut.
+        cut = np.array([made is not None and len(made.overflowing) > 0
+                        for made in found], np.uint8) \
+            if limit and any(0 in made.special_tokens_mask
+                             for made in given) else None
         return Answer(counts, flat(ids, total, np.int64), types,
-                      offsets[:, 0], offsets[:, 1])
+                      offsets[:, 0], offsets[:, 1], cut)
+
+    def windows(self, texts, options):
+        """As Remora.windows; None where there is no answer."""
+        if options.limit:
+            try:
+                self.tokenizer.enable_truncation(
+                    options.limit, max(options.stride, 0), options.strategy,
+                    "left" if options.truncate == START else "right")
+            except BaseException as error:
+                keep_going(error)
+                return None
+        both = [character_starts(text) for text in texts]
+        with panics_unheard():
+            try:
+                made = self.tokenizer.encode(
+                    *(string for string, _ in both),
+                    add_special_tokens=not options.no_special)
+            except BaseException as error:
+                keep_going(error)
+                return None
+            finally:
+                self.tokenizer.no_truncation()
+        every = [made, *made.overflowing] if options.stride >= 0 else [made]
+        if 0 < options.limit < max(map(len, every)):
+            return None
+        found = []
+        for window in every:
+            found.append([])
+            for i, t, text, (start, end), special in zip(
+                    window.ids, window.type_ids, window.sequence_ids,
+                    window.offsets, window.special_tokens_mask):
+                if special and start == end == 0:
+                    text = None  # whatever a template without a text says
+                # Of a text that a template repeats, the copies are no one's,
+                # or those of a third text.
+                if text is None:
+                    if not special:
+                        return None
+                elif text >= len(both) or end >= len(both[text][1]):
+                    return None
+                if text is not None and not options.code_points:
+                    start, end = both[text][1][[start, end]].tolist()
+                found[-1].append(
+                    (i, t, ADDED if text is None else text, start, end))
+        return found
+
+    def decode(self, ids, skip_special):
+        with panics_unheard():
+            try:
+                return self.tokenizer.decode(
+                    ids, skip_special_tokens=bool(skip_special))
+            except BaseException as error:
+                keep_going(error)
+                return None
 
 
 # --------------------------------------------------------------- comparison

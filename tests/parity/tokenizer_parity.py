@@ -31,9 +31,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from tokenizer_pair import CUTS, END, ROOT, START  # noqa: E402
-from tokenizer_pair import Batch, Library, Reference, Refused  # noqa: E402
-from tokenizer_pair import Remora  # noqa: E402
+from tokenizer_pair import CUTS, END, ROOT, START, STRATEGIES  # noqa: E402
+from tokenizer_pair import Batch, Library, Options, Reference  # noqa: E402
+from tokenizer_pair import Refused, Remora  # noqa: E402
 from tokenizer_pair import differing, differs, minimise  # noqa: E402
 from tokenizer_pair import vocabulary  # noqa: E402
 from tokenizer_texts import RandomTexts, prose, real_texts  # noqa: E402
@@ -182,6 +182,7 @@ def compare(row, ours, reference, batch, limit=0, truncate=END):
     row.unanswered += int((expected.counts < 0).sum())
     row.tokens += len(expected.ids)
     row.differences += len(bad)
+    check_cut(row, got, expected, batch, limit)
     for i in sorted(bad, key=lambda i: len(batch.data[i]))[:4 * SHOWN]:
         if len(row.shown) < SHOWN:
             show(row, ours, reference, batch.data[i], limit, truncate)
@@ -196,19 +197,79 @@ def compare_limits(row, ours, reference, batch, whole, rng):
             special + 1, max(longest, special) + 3)):
         for truncate in (END, START):
             compare(row, ours, reference, batch, limit, truncate)
-            check_cut(row, ours, batch, whole, limit, truncate)
 
 
-def check_cut(row, ours, batch, whole, limit, truncate):
-    """A text is told to be truncated exactly when it has more tokens."""
-    cut = ours.encode(batch, limit, truncate).cut.astype(bool)
-    wrong = (cut != (whole.counts > limit)) & (whole.counts >= 0)
+def check_cut(row, got, expected, batch, limit):
+    """A text is told to be truncated exactly when something overflows."""
+    if expected.cut is None:
+        return
+    wrong = (got.cut != expected.cut) & (expected.counts >= 0)
     for i in wrong.nonzero()[0]:
         row.differences += 1
         if len(row.shown) < SHOWN:
-            row.shown.append((batch.data[i][:300], limit, truncate,
-                              f"truncated: {cut[i]}",
-                              f"{whole.counts[i]} tokens"))
+            row.shown.append((batch.data[i][:300], limit, "",
+                              f"truncated: {got.cut[i]}",
+                              f"truncated: {expected.cut[i]}"))
+
+
+def random_options(rng, special, longest):
+    """special: how many tokens the model adds."""
+    truncate = rng.choice((END, START))
+    return Options(
+        rng.choice((0, special + 1, special + 3, rng.randrange(
+            special + 1, special + longest + 4))), truncate,
+        rng.choice(STRATEGIES), rng.choice((-1, 0, 0, 1, 2, 5)),
+        rng.random() < 0.2, rng.random() < 0.2)
+
+
+def note_difference(row, data, note, got, expected):
+    row.differences += 1
+    if len(row.shown) < SHOWN:
+        row.shown.append((data, note, "", got, expected))
+
+
+def compare_windows(row, ours, reference, batch, rng, count):
+    """One text or a pair with random options: windows, strides."""
+    special = reference.tokenizer.num_special_tokens_to_add(True)
+    texts = [data for data in batch.data if len(data) < 400]
+    for _ in range(count):
+        given = rng.sample(texts, rng.choice((1, 2, 2)))
+        options = random_options(rng, special, 12)
+        expected = reference.windows(given, options)
+        if expected is None:
+            row.unanswered += 1
+            continue
+        row.texts += 1
+        row.tokens += sum(map(len, expected))
+        got = ours.windows(given, options)
+        if got != expected:
+            note_difference(row, given, options, ours.message() if isinstance(
+                got, int) else got, expected)
+
+
+def compare_decode(row, ours, reference, whole, rng, count):
+    """The ids of texts, and ids that no text has."""
+    limit = reference.tokenizer.get_vocab_size() + 3
+    special = [i for i, token in reference.tokenizer
+               .get_added_tokens_decoder().items()] or [0]
+    for _ in range(count):
+        at = rng.randrange(len(whole.counts))
+        ids = whole.ids[whole.first[at]:whole.first[at + 1]].tolist()
+        if rng.random() < 0.5:
+            ids = [rng.choice(special) if rng.random() < 0.2
+                   else rng.randrange(limit)
+                   for _ in range(rng.randrange(12))]
+        skip = rng.random() < 0.5
+        expected = reference.decode(ids, skip)
+        if expected is None:
+            row.unanswered += 1
+            continue
+        row.texts += 1
+        row.tokens += len(ids)
+        got = ours.decode(ids, skip)
+        if got != expected:
+            note_difference(row, ids, f"decode, skip {skip}",
+                            repr(got), repr(expected))
 
 
 def run_case(case, library, corpus, share, options):
@@ -225,20 +286,24 @@ def run_case(case, library, corpus, share, options):
     reference = Reference(case.path)
     rng = random.Random(case.name)
     for i, batch in enumerate(corpus.of(case, share)):
-        whole = compare(row, ours, reference, batch)
+        compare(row, ours, reference, batch)
         if i == 0 or len(batch) <= 80:
             chosen = rng.sample(range(len(batch)), min(
                 len(batch), 30 if options.fast else 400))
             few = batch.part(chosen)
-            compare_limits(row, ours, reference, few,
-                           Reference.encode(reference, few), rng)
+            expected = reference.encode(few)
+            compare_limits(row, ours, reference, few, expected, rng)
+            count = 25 if options.fast else 400
+            compare_windows(row, ours, reference, few, rng, count)
+            compare_decode(row, ours, reference, expected, rng, count)
     return row
 
 
 def printed(row):
     for data, limit, direction, got, expected in row.shown:
         print(f"DIFFERENCE {row.case.name}: {data!r}"
-              + (f" limit {limit} {direction}" if limit else "")
+              + (f" limit {limit} {direction}" if isinstance(limit, int)
+                 and limit else f" {limit or ''}")
               + f"\n  ours  {str(got)[:600]}\n  other {str(expected)[:600]}")
     if row.refused:
         print(f"{row.case.name}: REFUSED {row.refused}")

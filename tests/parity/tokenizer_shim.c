@@ -15,6 +15,7 @@ typedef struct shim {
     rmr_encoding encoding;
     rmr_token *tokens; /* of all texts of the last call */
     size_t capacity;
+    rmr_decoding decoding;
     rmr_error err; /* of the last text that failed */
 } shim;
 
@@ -32,6 +33,7 @@ SHIM_API shim *shim_open(const char *path)
 SHIM_API void shim_close(shim *it)
 {
     rmr_encoding_free(&it->encoding);
+    rmr_decoding_free(&it->decoding);
     rmr_tokenizer_close(it->tokenizer);
     free(it->tokens);
     free(it);
@@ -98,4 +100,62 @@ SHIM_API uint64_t shim_run(shim *it, const char *blob, const uint64_t *at,
                                   &it->encoding, &it->err))
             tokens += it->encoding.count;
     return tokens;
+}
+
+/* One text, or two with lens[1] not negative, with all options. How many tokens
+ * there are, or the negative status; the result then is in *encoding. */
+SHIM_API int64_t shim_pair(shim *it, const char *const texts[2],
+                           const int64_t lens[2], uint32_t limit, int truncate,
+                           int strategy, int stride, int no_special,
+                           int code_points, const rmr_encoding **encoding)
+{
+    rmr_text first = {texts[0], (size_t)lens[0]};
+    rmr_text second = {texts[1], (size_t)lens[1]};
+    const rmr_text *other = lens[1] < 0 ? NULL : &second;
+    const rmr_tokenize_options options = {
+        .size = sizeof options,
+        .max_tokens = limit,
+        .truncate = (rmr_truncate)truncate,
+        .strategy = (rmr_truncate_strategy)strategy,
+        .windows = stride >= 0,
+        .stride = stride < 0 ? 0 : (uint32_t)stride,
+        .no_special_tokens = no_special,
+    };
+
+    rmr_status status = rmr_tokenizer_encode_pair(
+        it->tokenizer, first, other, &options, &it->encoding, &it->err);
+    if (status)
+        return status;
+    if (code_points)
+        rmr_encoding_use_code_points(&it->encoding, first, other);
+    *encoding = &it->encoding;
+    return (int64_t)it->encoding.count;
+}
+
+SHIM_API const rmr_window *shim_windows(const rmr_encoding *encoding,
+                                        size_t *count)
+{
+    *count = encoding->num_windows;
+    return encoding->windows;
+}
+
+SHIM_API const rmr_token *shim_tokens(const rmr_encoding *encoding)
+{
+    return encoding->tokens;
+}
+
+SHIM_API const unsigned char *shim_texts(const rmr_encoding *encoding)
+{
+    return encoding->texts;
+}
+
+/* The text of ids and its length, or a negative status in it. */
+SHIM_API const char *shim_decode(shim *it, const uint32_t *ids, size_t count,
+                                 int skip_special, int64_t *len)
+{
+    rmr_status status = rmr_tokenizer_decode(
+        it->tokenizer, ids, count, skip_special, &it->decoding, &it->err);
+
+    *len = status ? status : (int64_t)it->decoding.len;
+    return it->decoding.text;
 }
