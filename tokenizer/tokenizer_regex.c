@@ -269,9 +269,16 @@ static int add_set(syntax *out, const unsigned char *has, size_t num_letters)
 static int add_program(syntax *out, const rmr_regex_program *program,
                        const unsigned char (*has)[256], size_t num_letters)
 {
-    int ok = 1;
+    size_t run_at;
+    int ok = 1, run = rmr_regex_simple_run(program, &run_at);
     for (size_t i = 0; ok && i < program->count; i++) {
         char c = (char)program->code[i];
+        /* Without it, long runs take time that grows with their square. */
+        if (run >= 0 && i == run_at)
+            ok = add_text(out, "(?<!", 4) &&
+                 add_set(out, has[run], num_letters) && add_text(out, ")", 1);
+        if (!ok)
+            break;
         if (program->code[i] >= 256)
             ok = add_set(out, has[program->code[i] - 256u], num_letters);
         else

@@ -208,6 +208,7 @@ static int keep_branch(rmr_regex_simple *simple, reader r, uint16_t *sets)
 {
     element items[RMR_SIMPLE_ITEMS];
     size_t count = 0, room = RMR_SIMPLE_ITEMS - simple->num_items;
+    int optional = 1;
     const reader all = r;
     while (r.at < r.end && count < room)
         read_element(&r, &items[count++]);
@@ -217,8 +218,12 @@ static int keep_branch(rmr_regex_simple *simple, reader r, uint16_t *sets)
         uint32_t bit = set_bit(simple, &all, sets, items[i].set);
         if (!bit)
             return 0;
-        simple->items[simple->num_items + i] = (rmr_simple_item){
-            .set = bit, .min = items[i].min, .max = items[i].max};
+        simple->items[simple->num_items + i] =
+            (rmr_simple_item){.set = bit,
+                              .min = items[i].min,
+                              .max = items[i].max,
+                              .runs = optional && items[i].max == UINT32_MAX};
+        optional &= !items[i].min && !items[i].possessive;
     }
     simple->num_items += count;
     return 1;
@@ -273,4 +278,24 @@ void rmr_regex_simple_make(rmr_regex_simple *simple,
             return;
         r.at = one.end + 1;
     }
+}
+
+int rmr_regex_simple_run(const rmr_regex_program *program, size_t *at)
+{
+    reader r = {.program = program, .end = program->count};
+    element e;
+    strip_groups(&r);
+    *at = r.at;
+    if (r.at == r.end || branch_end(&r) < r.end)
+        return -1;
+    read_element(&r, &e);
+    if (e.kind != ELEMENT_SET || e.min != 1 || e.max != UINT32_MAX || e.lazy)
+        return -1;
+    int set = (int)e.set;
+    while (r.at < r.end) {
+        read_element(&r, &e);
+        if (e.kind != ELEMENT_ASSERTION)
+            return -1;
+    }
+    return set;
 }

@@ -25,6 +25,9 @@ typedef struct rmr_simple_item {
     uint32_t set; /* its bit in sets_of */
     uint32_t min;
     uint32_t max; /* UINT32_MAX: no limit */
+    int runs;     /* no limit, and nothing before it has to match: a branch that
+                   * fails right after it fails from all of its letters but the
+                   * first */
 } rmr_simple_item;
 
 typedef struct rmr_regex_simple {
@@ -37,6 +40,14 @@ typedef struct rmr_regex_simple {
     size_t num_sets;
     int matches_empty; /* at the end, too, something may match */
 } rmr_regex_simple;
+
+/*
+ * The set of a program that is S+ and then only assertions, or -1, with where
+ * its S is in the code. When a search fails at the first of several letters of
+ * S it fails at all of them, and it never goes on between two but where the
+ * longer matches have failed before.
+ */
+int rmr_regex_simple_run(const rmr_regex_program *program, size_t *at);
 
 /* has[set][letter]: whether a letter is in a set of the program. */
 void rmr_regex_simple_make(rmr_regex_simple *simple,
@@ -52,6 +63,8 @@ static inline int rmr_regex_simple_find(const rmr_regex_simple *simple,
                                         size_t count, size_t *start,
                                         size_t *end)
 {
+    size_t failed_from = 0, failed_to = 0; /* where `failed` fails */
+    uint8_t failed = RMR_SIMPLE_NONE;
     for (size_t from = *start; from < count; from++) {
         const uint8_t *branch = simple->branches_of[letters[from]];
         for (; *branch < RMR_SIMPLE_OTHER; branch++) {
@@ -59,10 +72,13 @@ static inline int rmr_regex_simple_find(const rmr_regex_simple *simple,
                 simple->items + simple->items_at[*branch];
             const rmr_simple_item *last =
                 simple->items + simple->items_at[*branch + 1];
-            size_t at = from;
+            size_t at = from, begin = from, before = from;
+            if (*branch == failed && from > failed_from && from < failed_to)
+                continue;
             for (; item < last; item++) {
                 size_t limit = count - at > item->max ? at + item->max : count;
-                size_t begin = at;
+                before = begin;
+                begin = at;
                 while (at < limit && simple->sets_of[letters[at]] & item->set)
                     at++;
                 if (at - begin < item->min)
@@ -72,6 +88,11 @@ static inline int rmr_regex_simple_find(const rmr_regex_simple *simple,
                 *start = from;
                 *end = at;
                 return 1;
+            }
+            if (at == begin && begin > before && item[-1].runs) {
+                failed = *branch;
+                failed_from = before;
+                failed_to = begin;
             }
         }
         if (*branch == RMR_SIMPLE_OTHER) {

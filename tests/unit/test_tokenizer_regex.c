@@ -167,6 +167,60 @@ static void test_without_case(void **state)
     expect_matches("(?i)\\p{Lu}", "aB", "a[B]");
 }
 
+/* Branches that are matched without backtracking, and their likes that must
+ * not be. */
+static void test_branches_with_and_without_backtracking(void **state)
+{
+    (void)state;
+    expect_matches("a?a+", "aaa ba", "[aaa] b[a]");
+    expect_matches("[ab]*b", "aabab aa", "[aabab] aa");
+    expect_matches("[ab]{1,2}b|a", "abb aab b", "[abb] [aab] b");
+    expect_matches("[ab]*+b|a", "ab", "[a]b");
+    expect_matches(" ?a+|b{2}c?", "a  aabbbcbbc", "[a] [ aa][bb]bc[bbc]");
+    expect_matches("b{2,3}|bc*", "bbbbcc b", "[bbb][bcc] [b]");
+    expect_matches("a*b?c|a+", "aabaac", "[aa]b[aac]");
+    expect_matches("a+?b?|c{2,}", "aabccc", "[a][ab][ccc]");
+    expect_matches("(?:[ab]+|c(?=d))", "abcabcd", "[ab]c[ab][c]d");
+    expect_matches("a|b|c|d|e|f|g|h|i|j|k|l|m|n|o+|p+|q+(?=r)|\\bs+",
+                   "zppqqr ssoo", "z[pp][qq]r [ss][oo]");
+    /* What fails after a run fails in all of it, but for its other end. */
+    expect_matches("a?b+c|b", "abbdbbc", "a[b][b]d[bbc]");
+    expect_matches("a*b+c{2}|b?b", "aabbcbb", "aa[bb]c[bb]");
+    expect_matches(" *a+b|a+c| a", " aac aab a", "[ a][ac][ aab][ a]");
+    /* Of a run that an assertion ends. */
+    expect_matches("\\s+$", "a  \n  x \n\n", "a[  ]\n  x[ \n\n]");
+    expect_matches("[ab]+(?=b)|(?:c+)\\b", "abab aacc", "[aba]b aa[cc]");
+    expect_matches("a+(?<=aa)(?!b)", "aaaba aaa", "[aa]aba [aaa]");
+}
+
+/* A long run that does not end as it should is looked at once. */
+static void test_long_runs(void **state)
+{
+    static const char *const patterns[] = {"\\s+$",         "(?i)(?:\\s++\\Z)",
+                                           "\\s+(?!\\S)x?", "\\s+(?<=x)",
+                                           "x?\\s+[0-9]",   "y|\\s*[0-9]{3}"};
+    enum { LENGTH_OF_RUN = 2000000 };
+    rmr_regex_scratch scratch = {0};
+    char *text = malloc(LENGTH_OF_RUN + 1);
+    (void)state;
+    assert_non_null(text);
+    memset(text, ' ', LENGTH_OF_RUN);
+    text[LENGTH_OF_RUN] = '.';
+    for (size_t i = 0; i < LENGTH(patterns); i++) {
+        rmr_regex_search search;
+        size_t start, end;
+        rmr_regex *regex = open_regex(patterns[i]);
+        assert_int_equal(rmr_regex_begin(&search, regex, &scratch,
+                                         (unsigned char *)text, 0,
+                                         LENGTH_OF_RUN + 1),
+                         RMR_OK);
+        assert_int_equal(rmr_regex_next(&search, &start, &end), i == 2);
+        rmr_regex_close(regex);
+    }
+    rmr_regex_scratch_clear(&scratch);
+    free(text);
+}
+
 /* Every code point: how many of them match, as counted with the reference. */
 static void test_every_code_point(void **state)
 {
@@ -485,6 +539,8 @@ int main(void)
         cmocka_unit_test(test_what_differs_between_the_syntaxes),
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_without_case),
+        cmocka_unit_test(test_branches_with_and_without_backtracking),
+        cmocka_unit_test(test_long_runs),
         cmocka_unit_test(test_every_code_point),
         cmocka_unit_test(test_parts_of_a_text),
         cmocka_unit_test(test_what_is_refused),
