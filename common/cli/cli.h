@@ -30,6 +30,8 @@ typedef struct cli_command {
 
 extern const cli_command cli_embed_command;
 extern const cli_command cli_tokenize_command;
+extern const cli_command cli_detokenize_command;
+extern const cli_command cli_chunk_command;
 extern const cli_command cli_inspect_command;
 extern const cli_command cli_bench_command;
 
@@ -135,6 +137,8 @@ typedef struct cli_input {
     int fd;
     const char *name;  /* for messages */
     const char *field; /* of the JSON object on each line; NULL: plain text */
+    const char *pair;  /* another field of it, for `second`; NULL: none */
+    rmr_text second;   /* of the text last taken */
     char *buf;         /* [begin, end) is read and not yet taken */
     size_t cap;
     size_t begin;
@@ -194,6 +198,8 @@ int cli_output_string(cli_output *output, const char *string);
 int cli_output_number(cli_output *output, uint64_t value);
 /* string, quoted and escaped as JSON; NULL is null. */
 int cli_output_json_string(cli_output *output, const char *string);
+/* The same of a text, with U+FFFD for every byte that is not of UTF-8. */
+int cli_output_json_text(cli_output *output, rmr_text text);
 int cli_output_flush(cli_output *output);
 
 /* Flushes; writes over the first len bytes. */

@@ -208,11 +208,32 @@ static cli_read bad_json(const cli_input *input, const char *reason)
     return CLI_READ_FAILED;
 }
 
-/* Puts the line's field into *text. */
+/* Puts a field of the line's object into *text. */
+static cli_read take_string(const cli_input *input, const char *field,
+                            rmr_text *text)
+{
+    const json_t *value = json_object_get(input->json, field);
+
+    if (!value) {
+        cli_failed("%s: line %" PRIu64 ": the object has no field \"%s\"",
+                   input->name, input->line, field);
+        return CLI_READ_FAILED;
+    }
+    if (!json_is_string(value)) {
+        cli_failed("%s: line %" PRIu64 ": the field \"%s\" is not a string",
+                   input->name, input->line, field);
+        return CLI_READ_FAILED;
+    }
+    text->data = json_string_value(value);
+    text->len = json_string_length(value);
+    return CLI_READ_TEXT;
+}
+
+/* Puts the line's field into *text, and its pair into the input. */
 static cli_read take_field(cli_input *input, rmr_text line, rmr_text *text)
 {
     json_error_t error;
-    json_t *value;
+    cli_read got;
 
     json_decref(input->json);
     /* Integers of any size are allowed in the fields that are not asked for. */
@@ -228,20 +249,11 @@ static cli_read take_field(cli_input *input, rmr_text line, rmr_text *text)
     if (!json_is_object((json_t *)input->json)) {
         return bad_json(input, "not a JSON object");
     }
-    value = json_object_get(input->json, input->field);
-    if (!value) {
-        cli_failed("%s: line %" PRIu64 ": the object has no field \"%s\"",
-                   input->name, input->line, input->field);
-        return CLI_READ_FAILED;
+    got = take_string(input, input->field, text);
+    if (got == CLI_READ_TEXT && input->pair) {
+        got = take_string(input, input->pair, &input->second);
     }
-    if (!json_is_string(value)) {
-        cli_failed("%s: line %" PRIu64 ": the field \"%s\" is not a string",
-                   input->name, input->line, input->field);
-        return CLI_READ_FAILED;
-    }
-    text->data = json_string_value(value);
-    text->len = json_string_length(value);
-    return CLI_READ_TEXT;
+    return got;
 }
 
 static int is_blank(rmr_text line)

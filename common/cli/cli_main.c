@@ -9,10 +9,8 @@
 #include <unistd.h>
 
 static const cli_command *const commands[] = {
-    &cli_embed_command,
-    &cli_tokenize_command,
-    &cli_inspect_command,
-    &cli_bench_command,
+    &cli_embed_command, &cli_tokenize_command, &cli_detokenize_command,
+    &cli_chunk_command, &cli_inspect_command,  &cli_bench_command,
 };
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -65,8 +63,8 @@ static int print_version(void)
 static int dispatch(int argc, char **argv)
 {
     if (argc < 2) {
-        return cli_usage(NULL, "a command is needed: embed, tokenize, inspect "
-                               "or bench");
+        return cli_usage(NULL, "a command is needed: embed, tokenize, "
+                               "detokenize, chunk, inspect or bench");
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         return print_help();
@@ -81,7 +79,7 @@ static int dispatch(int argc, char **argv)
     }
     return cli_usage(NULL,
                      "there is no command \"%s\": the commands are embed, "
-                     "tokenize, inspect and bench",
+                     "tokenize, detokenize, chunk, inspect and bench",
                      argv[1]);
 }
 

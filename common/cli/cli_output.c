@@ -191,27 +191,62 @@ int cli_output_number(cli_output *output, uint64_t value)
     return cli_output_write(output, buf, (size_t)len);
 }
 
+/* How many bytes of a well-formed character are at text; 0 for none. */
+static size_t utf8_length(const unsigned char *text, size_t len)
+{
+    unsigned char lead = text[0];
+    size_t need = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+
+    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || need > len) {
+        return 0;
+    }
+    for (size_t i = 1; i < need; i++) {
+        if (text[i] < low || text[i] > high) {
+            return 0;
+        }
+        low = 0x80;
+        high = 0xbf;
+    }
+    return need;
+}
+
+int cli_output_json_text(cli_output *output, rmr_text text)
+{
+    const unsigned char *at = (const unsigned char *)text.data;
+    size_t left = text.len;
+
+    cli_output_string(output, "\"");
+    while (left > 0) {
+        size_t n = utf8_length(at, left);
+        char escape[8];
+
+        if (n == 0) {
+            cli_output_string(output, "\xef\xbf\xbd");
+            n = 1;
+        } else if (*at == '"' || *at == '\\') {
+            snprintf(escape, sizeof(escape), "\\%c", *at);
+            cli_output_string(output, escape);
+        } else if (*at < 0x20 || *at == 0x7f) {
+            snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)*at);
+            cli_output_string(output, escape);
+        } else {
+            cli_output_write(output, at, n);
+        }
+        at += n;
+        left -= n;
+    }
+    return cli_output_string(output, "\"");
+}
+
 int cli_output_json_string(cli_output *output, const char *string)
 {
     if (!string) {
         return cli_output_string(output, "null");
     }
-    cli_output_string(output, "\"");
-    for (; *string; string++) {
-        unsigned char c = (unsigned char)*string;
-        char escape[8];
-
-        if (c == '"' || c == '\\') {
-            snprintf(escape, sizeof(escape), "\\%c", c);
-            cli_output_string(output, escape);
-        } else if (c < 0x20 || c == 0x7f) {
-            snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)c);
-            cli_output_string(output, escape);
-        } else {
-            cli_output_write(output, string, 1);
-        }
-    }
-    return cli_output_string(output, "\"");
+    return cli_output_json_text(
+        output, (rmr_text){.data = string, .len = strlen(string)});
 }
 
 int cli_output_rewrite(cli_output *output, const void *data, size_t len)

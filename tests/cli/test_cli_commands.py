@@ -1,5 +1,5 @@
-"""`remora tokenize`, `remora inspect` and `remora bench`. Must never check a
-speed against a limit: machines differ.
+"""`remora tokenize`, `detokenize`, `chunk`, `inspect` and `bench`. Must never
+check a speed against a limit: machines differ.
 """
 
 import json
@@ -73,6 +73,139 @@ def test_tokenize_input_file_and_bad_line(remora, tiny, tmp_path):
     assert done.code == 1
     assert len(done.rows()) == 1
     assert done.err.startswith(f"remora: {path}: line 2, byte ")
+
+
+def test_tokenize_pair(remora, tiny):
+    done = remora("tokenize", tiny, "--jsonl", "q", "--pair", "p",
+                  stdin=b'{"q": "fish", "p": "hello a"}\n')
+    assert (done.code, done.err) == (0, "")
+    [row] = done.rows()
+    assert list(row) == ["ids", "tokens", "type_ids", "texts", "offsets",
+                         "truncated"]
+    assert row["tokens"] == ["[CLS]", "fish", "[SEP]", "hello", "a", "[SEP]"]
+    assert row["type_ids"] == [0, 0, 0, 1, 1, 1]
+    assert row["texts"] == [None, 0, None, 1, 1, None]
+    assert row["offsets"][3:5] == [[0, 5], [6, 7]]
+
+
+def test_tokenize_pair_needs_both(remora, tiny):
+    done = remora("tokenize", tiny, "--jsonl", "q", "--pair", "p",
+                  stdin=b'{"q": "fish"}\n')
+    assert done.code == 1
+    assert done.err == (
+        'remora: standard input: line 1: the object has no field "p"\n'
+    )
+
+
+def test_tokenize_windows(remora, tiny):
+    done = remora("tokenize", tiny, "--max-tokens", "5", "--stride", "1",
+                  stdin=b"a b c d e\n")
+    assert (done.code, done.err) == (0, "")
+    assert [row["tokens"][1:-1] for row in done.rows()] == [
+        ["a", "b", "c"], ["c", "d", "e"]
+    ]
+    assert [row["truncated"] for row in done.rows()] == [False, False]
+    done = remora("tokenize", tiny, "--max-tokens", "5", "--stride", "3",
+                  stdin=b"a b c d e\n")
+    assert done.code == 1
+    assert "a stride of 3 tokens" in done.err
+
+
+def test_tokenize_max_tokens(remora, tiny):
+    done = remora("tokenize", tiny, "--max-tokens", "4", stdin=b"a b c d e\n")
+    assert done.rows()[0]["tokens"] == ["[CLS]", "a", "b", "[SEP]"]
+    assert done.err == (
+        "remora: 1 of 1 texts was longer than 4 tokens and was cut\n"
+    )
+
+
+def test_tokenize_offsets_in_code_points(remora, tiny):
+    done = remora("tokenize", tiny, "--offsets", "chars",
+                  stdin="ü 😀 fish\n".encode())
+    assert done.rows()[0]["offsets"][1:-1] == [[0, 1], [2, 3], [4, 8]]
+
+
+def test_detokenize(remora, tiny):
+    tokens = remora("tokenize", tiny, stdin=b"Hello, fish ab!\n\n")
+    done = remora("detokenize", tiny, stdin=tokens.raw)
+    assert (done.code, done.err) == (0, "")
+    assert [row["text"] for row in done.rows()] == [
+        "[CLS] hello , fish a ##b ! [SEP]", "[CLS] [SEP]"
+    ]
+    done = remora("detokenize", tiny, "--skip-special", stdin=tokens.raw)
+    assert [row["text"] for row in done.rows()] == [
+        "hello , fish a ##b !", ""
+    ]
+
+
+def test_detokenize_reads_numbers_and_arrays(remora, tiny):
+    fish = tiny_bert.VOCAB.index("fish")
+    lines = f"{fish} {fish}\t99999999 \r\n[{fish}, 4294967295]\n\n []\n"
+    done = remora("detokenize", tiny, stdin=lines.encode())
+    assert (done.code, done.err) == (0, "")
+    assert [row["text"] for row in done.rows()] == [
+        "fish fish", "fish", "", ""
+    ]
+
+
+@pytest.mark.parametrize("line, message", [
+    (b"fish", "an id is no whole number from 0 to 4294967295"),
+    (b"4294967296", "an id is no whole number from 0 to 4294967295"),
+    (b"1 2,3", "an id is no whole number from 0 to 4294967295"),
+    (b"1\x002", "an id is no whole number from 0 to 4294967295"),
+    (b"-1", "an id is no whole number from 0 to 4294967295"),
+    (b"[1.5]", "an id is no whole number from 0 to 4294967295"),
+    (b'["1"]', "an id is no whole number from 0 to 4294967295"),
+    (b'{"id": [1]}',
+     'neither an array of ids nor an object with one as "ids"'),
+])
+def test_detokenize_bad_line(remora, tiny, line, message):
+    done = remora("detokenize", tiny, stdin=b"1\n" + line + b"\n")
+    assert done.code == 1
+    assert len(done.rows()) == 1
+    assert done.err == f"remora: standard input: line 2: {message}\n"
+
+
+def test_detokenize_bad_json(remora, tiny):
+    done = remora("detokenize", tiny, stdin=b"[1\n")
+    assert done.code == 1
+    assert done.err.startswith("remora: standard input: line 1, byte ")
+
+
+def test_chunk(remora, tiny):
+    text = "Hello fish. A b c! D."
+    done = remora("chunk", tiny, "--max-tokens", "7", stdin=text.encode())
+    assert (done.code, done.err) == (0, "")
+    assert done.rows() == [
+        {"line": 1, "start": 0, "end": 11, "tokens": 5, "text": "Hello fish."},
+        {"line": 1, "start": 12, "end": 18, "tokens": 6, "text": "A b c!"},
+        {"line": 1, "start": 19, "end": 21, "tokens": 4, "text": "D."},
+    ]
+    [row] = remora("chunk", tiny, stdin=text.encode()).rows()
+    assert (row["text"], row["tokens"]) == (text, 12)
+
+
+def test_chunk_overlap_and_boundary(remora, tiny):
+    done = remora("chunk", tiny, "--max-tokens=5", "--overlap=1",
+                  "--boundary=word", "--jsonl=t",
+                  stdin=b'{"t": "a b c\\n\\nd e"}\n\n{"t": " "}\n')
+    assert (done.code, done.err) == (0, "")
+    assert [row["text"] for row in done.rows()] == ["a b c", "c\n\nd e"]
+
+
+def test_chunk_of_bytes_that_are_no_text(remora, tiny):
+    [row] = remora("chunk", tiny, stdin=b'a \xff"\xe5\xad\n').rows()
+    assert (row["start"], row["end"]) == (0, 6)
+    assert row["text"] == 'a \ufffd"\ufffd\ufffd'
+
+
+def test_chunk_without_room(remora, tiny):
+    done = remora("chunk", tiny, "--max-tokens", "2", stdin=b"a\n")
+    assert done.code == 1
+    assert done.err == (
+        "remora: standard input: line 1: a limit of 2 tokens leaves no room "
+        "beside the 2 special ones\n"
+    )
 
 
 def test_inspect_table(remora, tiny):

@@ -219,7 +219,8 @@ FULL = "remora: cannot write to {}: No space left on device\n"
 
 
 @pytest.mark.parametrize(
-    "arguments", [["embed"], ["tokenize"], ["inspect"], ["inspect", "--json"],
+    "arguments", [["embed"], ["tokenize"], ["chunk"], ["inspect"],
+                  ["inspect", "--json"],
                   ["bench", "--seconds", "0.1"],
                   ["bench", "--print-texts", "short"]]
 )

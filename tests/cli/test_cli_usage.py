@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-COMMANDS = ["embed", "tokenize", "inspect", "bench"]
+COMMANDS = ["embed", "tokenize", "detokenize", "chunk", "inspect", "bench"]
 
 
 def test_no_command(remora):
@@ -15,8 +15,8 @@ def test_no_command(remora):
     assert done.code == 2
     assert done.out == ""
     assert done.err == (
-        "remora: a command is needed: embed, tokenize, inspect or bench; "
-        "see remora --help\n"
+        "remora: a command is needed: embed, tokenize, detokenize, chunk, "
+        "inspect or bench; see remora --help\n"
     )
 
 
@@ -25,7 +25,7 @@ def test_unknown_command(remora):
     assert done.code == 2
     assert done.err == (
         'remora: there is no command "embd": the commands are embed, '
-        "tokenize, inspect and bench; see remora --help\n"
+        "tokenize, detokenize, chunk, inspect and bench; see remora --help\n"
     )
 
 
@@ -57,7 +57,10 @@ def test_help_of_command(remora, name, option):
 OPTIONS = {
     "embed": "--input --jsonl --format --output --dtype --threads "
              "--dimensions --no-normalize",
-    "tokenize": "--input --jsonl --no-truncate",
+    "tokenize": "--input --jsonl --pair --max-tokens --no-truncate --stride "
+                "--offsets",
+    "detokenize": "--input --skip-special",
+    "chunk": "--input --jsonl --max-tokens --overlap --boundary",
     "inspect": "--json",
     "bench": "--threads --seconds --input --print-texts",
 }
@@ -111,6 +114,17 @@ REFUSED = [
     (["inspect", "m", "--json=yes"], "--json takes no value"),
     (["inspect", "m", "--threads", "1"], "there is no option --threads"),
     (["tokenize", "m", "--output", "x"], "there is no option --output"),
+    (["tokenize", "m", "--pair", "b"], "--pair needs --jsonl"),
+    (["tokenize", "m", "--offsets", "words"],
+     '--offsets is bytes or chars, not "words"'),
+    (["tokenize", "m", "--max-tokens", "0"],
+     '--max-tokens takes a whole number from 1 to 999999999, not "0"'),
+    (["tokenize", "m", "--no-truncate", "--stride", "0"],
+     "--no-truncate goes with neither --max-tokens nor --stride"),
+    (["tokenize", "m", "--no-truncate", "--max-tokens", "9"],
+     "--no-truncate goes with neither --max-tokens nor --stride"),
+    (["chunk", "m", "--boundary", "line"],
+     '--boundary is sentence, word or token, not "line"'),
     (["bench", "m", "--print-texts", "tall"],
      '--print-texts is short, mixed or long, not "tall"'),
 ]
