@@ -111,8 +111,9 @@ RMR_API void rmr_model_options_init(rmr_model_options *options);
 /*
  * Opens the Hugging Face or sentence-transformers directory `path`:
  * config.json, model.safetensors (or its shards through
- * model.safetensors.index.json), tokenizer.json, and where present
- * modules.json with the modules it names and sentence_bert_config.json.
+ * model.safetensors.index.json), tokenizer.json or the vocabulary files that
+ * the reference would convert instead, and where present modules.json with the
+ * modules it names and sentence_bert_config.json.
  *
  * A second open of the same files with the same options, under whatever path,
  * gives the same model with one more reference. Weights stay mapped read-only:

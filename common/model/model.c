@@ -71,14 +71,13 @@ static rmr_status check_directory(const char *path, rmr_error *err)
     return RMR_OK;
 }
 
+/* In errors about what it does, whichever file it is from. */
+static const char the_tokenizer[] =
+    "the tokenizer (tokenizer.json, or the vocabulary instead of it)";
+
 static rmr_status open_tokenizer(rmr_model *model, rmr_error *err)
 {
-    char *path = rmr_path_join(model->path, "tokenizer.json");
-    if (!path)
-        return rmr_fail_nomem(err, "tokenizer.json");
-    rmr_status status = rmr_tokenizer_open(&model->tokenizer, path, err);
-    rmr_free(path);
-    return status;
+    return rmr_tokenizer_open_directory(&model->tokenizer, model->path, err);
 }
 
 /* Every id that the tokenizer can give must have a row in the table. */
@@ -88,16 +87,16 @@ static rmr_status check_vocabulary(const rmr_model *model, rmr_error *err)
     uint32_t limit = rmr_tokenizer_id_limit(model->tokenizer);
     if (limit > config->vocab_size) {
         return rmr_fail(err, RMR_ERR_FORMAT,
-                        "%s/tokenizer.json has ids up to %u, which the "
-                        "embedding table of %u rows (\"vocab_size\") does not "
-                        "hold",
-                        model->path, limit - 1, config->vocab_size);
+                        "%s: %s has ids up to %u, which the embedding table of "
+                        "%u rows (\"vocab_size\") does not hold",
+                        model->path, the_tokenizer, limit - 1,
+                        config->vocab_size);
     }
     if (config->do_lower_case && !rmr_tokenizer_lowercases(model->tokenizer)) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                         "%s/sentence_bert_config.json: \"do_lower_case\" is "
-                        "supported only where tokenizer.json lower-cases too",
-                        model->path);
+                        "supported only where %s lower-cases too",
+                        model->path, the_tokenizer);
     }
     return RMR_OK;
 }
@@ -115,9 +114,9 @@ static rmr_status check_encoding(const rmr_model *model, const char *text,
         return status;
     if (!encoding->count) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s/tokenizer.json adds no special tokens, so an empty "
-                        "text would have no vector",
-                        model->path);
+                        "%s: %s adds no special tokens, so an empty text would "
+                        "have no vector",
+                        model->path, the_tokenizer);
     }
     if (!*text && encoding->count > config->max_tokens) {
         return rmr_fail(err, RMR_ERR_RANGE,
@@ -129,9 +128,10 @@ static rmr_status check_encoding(const rmr_model *model, const char *text,
     for (size_t i = 0; i < encoding->count; i++) {
         if (encoding->tokens[i].type_id >= config->type_vocab_size) {
             return rmr_fail(err, RMR_ERR_FORMAT,
-                            "%s/tokenizer.json gives type id %u where "
+                            "%s: %s gives type id %u where "
                             "\"type_vocab_size\" is %u",
-                            model->path, encoding->tokens[i].type_id,
+                            model->path, the_tokenizer,
+                            encoding->tokens[i].type_id,
                             config->type_vocab_size);
         }
     }

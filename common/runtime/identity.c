@@ -43,7 +43,12 @@ static int ends_with(const char *text, const char *end)
 static rmr_status add_file(rmr_identity *identity, const char *directory,
                            const char *name, rmr_error *err)
 {
-    if (!ends_with(name, ".json") && !ends_with(name, ".safetensors"))
+    static const char *const ends[] = {".json", ".safetensors", ".txt",
+                                       ".model"};
+    size_t known = 0;
+    while (known < sizeof ends / sizeof *ends && !ends_with(name, ends[known]))
+        known++;
+    if (known == sizeof ends / sizeof *ends)
         return RMR_OK;
     char *path = rmr_path_join(directory, name);
     if (!path)

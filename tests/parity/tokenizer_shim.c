@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "tokenizer/tokenizer.h"
 
 #define SHIM_API __attribute__((visibility("default")))
@@ -19,13 +20,18 @@ typedef struct shim {
     rmr_error err; /* of the last text that failed */
 } shim;
 
-/* A tokenizer and what one thread needs; its status is in err. NULL only when
- * out of memory. */
+/* A tokenizer, of a file or of a model directory, and what one thread needs;
+ * its status is in err. NULL only when out of memory. */
 SHIM_API shim *shim_open(const char *path)
 {
     shim *made = calloc(1, sizeof *made);
+    struct stat st;
 
-    if (made)
+    if (!made)
+        return NULL;
+    if (!stat(path, &st) && S_ISDIR(st.st_mode))
+        rmr_tokenizer_open_directory(&made->tokenizer, path, &made->err);
+    else
         rmr_tokenizer_open(&made->tokenizer, path, &made->err);
     return made;
 }
