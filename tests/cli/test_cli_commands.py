@@ -130,12 +130,10 @@ def test_detokenize(remora, tiny):
     done = remora("detokenize", tiny, stdin=tokens.raw)
     assert (done.code, done.err) == (0, "")
     assert [row["text"] for row in done.rows()] == [
-        "[CLS] hello , fish a ##b ! [SEP]", "[CLS] [SEP]"
+        "[CLS] hello, fish ab! [SEP]", "[CLS] [SEP]"
     ]
     done = remora("detokenize", tiny, "--skip-special", stdin=tokens.raw)
-    assert [row["text"] for row in done.rows()] == [
-        "hello , fish a ##b !", ""
-    ]
+    assert [row["text"] for row in done.rows()] == ["hello, fish ab!", ""]
 
 
 def test_detokenize_reads_numbers_and_arrays(remora, tiny):
@@ -182,7 +180,7 @@ def test_chunk(remora, tiny):
         {"line": 1, "start": 19, "end": 21, "tokens": 4, "text": "D."},
     ]
     [row] = remora("chunk", tiny, stdin=text.encode()).rows()
-    assert (row["text"], row["tokens"]) == (text, 12)
+    assert (row["text"], row["tokens"]) == (text, 11)
 
 
 def test_chunk_overlap_and_boundary(remora, tiny):
