@@ -49,22 +49,70 @@ static int is_literal(const char *regex, size_t len)
     return len > 0;
 }
 
-/* What is known of some regular expressions. */
+/* What is known of a regular expression, given "a b", a being an ASCII letter
+ * or digit and b an ASCII letter. */
+typedef enum known_regex {
+    UNKNOWN,
+    IS_SPACE, /* the space is a match */
+    IS_APART, /* no match has a letter or a space in it */
+    IS_WORDS  /* no match has "a " in it, and one begins with " b" or b */
+} known_regex;
+
+static known_regex known_of(const char *regex, size_t len)
+{
+    static const struct {
+        const char *regex;
+        known_regex known;
+    } all[] = {
+        {"\\s", IS_SPACE},
+        {"\\s+", IS_SPACE},
+        {" +", IS_SPACE},
+        {"\\d", IS_APART},
+        {"\\d+", IS_APART},
+        {"\\d{1,3}", IS_APART},
+        {"[0-9]", IS_APART},
+        {"[0-9]+", IS_APART},
+        {"[0-9][0-9][0-9]", IS_APART},
+        {"\\p{N}", IS_APART},
+        {"\\p{N}+", IS_APART},
+        {"\\p{N}{1,3}", IS_APART},
+        {"\\n", IS_APART},
+        {"[\\r\\n]", IS_APART},
+        {"[一-龥぀-ゟ゠-ヿ]+", IS_APART},
+        {"\\s?\\p{L}+", IS_WORDS},
+        {" ?[^(\\s|[.,!?…。，、।۔،])]+", IS_WORDS},
+        {"'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
+         IS_WORDS},
+        {"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|"
+         "[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]"
+         "*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+         IS_WORDS},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (strlen(all[i].regex) == len && !memcmp(all[i].regex, regex, len))
+            return all[i].known;
+    }
+    return UNKNOWN;
+}
+
+static int matches_are_words(const pattern *p)
+{
+    return p->behavior == RMR_SPLIT_ISOLATED ||
+           (p->behavior == RMR_SPLIT_REMOVED && p->invert);
+}
+
 static rmr_cut cut_of_regex(const pattern *p, const char *regex, size_t len)
 {
-    static const char *const spaces[] = {"\\s", "\\s+", " +", "[ ]"};
-    static const char *const digits[] = {"\\d",     "\\d+",        "\\p{N}",
-                                         "\\p{N}+", "\\p{N}{1,3}", "[0-9]",
-                                         "[0-9]+",  "\\d{1,3}"};
-    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
-        if (strlen(spaces[i]) == len && !memcmp(spaces[i], regex, len))
-            return rmr_split_cut(" ", 1, p->behavior, p->invert);
+    switch (known_of(regex, len)) {
+    case IS_SPACE:
+        return rmr_split_cut(" ", 1, p->behavior, p->invert);
+    case IS_APART:
+        return RMR_CUT_NEUTRAL;
+    case IS_WORDS:
+        return matches_are_words(p) ? RMR_CUT_SPLITS : RMR_CUT_CHANGES;
+    default:
+        return RMR_CUT_CHANGES;
     }
-    for (size_t i = 0; i < sizeof digits / sizeof *digits; i++) {
-        if (strlen(digits[i]) == len && !memcmp(digits[i], regex, len))
-            return RMR_CUT_NEUTRAL;
-    }
-    return RMR_CUT_CHANGES;
 }
 
 static rmr_status set_regex(pattern *p, const char *regex, size_t len,
@@ -186,8 +234,7 @@ static rmr_status split_word(const pattern *p,
     const unsigned char *text = scratch->text->bytes;
     rmr_splitter splitter;
     rmr_status status = RMR_OK;
-    if (p->scanner.next && (p->behavior == RMR_SPLIT_ISOLATED ||
-                            (p->behavior == RMR_SPLIT_REMOVED && p->invert)))
+    if (p->scanner.next && matches_are_words(p))
         return p->scanner.words(&p->scanner, text, word, &scratch->next_words)
                    ? RMR_OK
                    : RMR_ERR_NOMEM;

@@ -6,7 +6,8 @@ of texts that are cut wherever a pre-tokenizer says that they may be. It must
 never pass over a difference: each is printed, and the exit status is 0 only
 when there is none.
 
-usage: pretokenizer_live.py [--texts N] [--seed N] [--only TYPE] [--speed]
+usage: pretokenizer_live.py [--texts N] [--step N] [--seed N] [--only TYPE]
+                            [--speed]
 
 Needs requirements-parity.txt beside it, a C compiler, jansson and PCRE2.
 """
@@ -148,7 +149,15 @@ SCANNED = [r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"
            + r"\p{N}{1,3}" + REST.replace(r"[\r\n]*", r"[\r\n/]*"),
            CASED.replace("{}", "") + r"\p{N}"
            + REST.replace(r"[\r\n]*", r"[\r\n/]*")]
+DEEPSEEK = [
+    "\\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
+    r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|"""
+    r"[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|"
+    r"\s*[\r\n]+|\s+(?!\S)|\s+"]
 REGEXES = [" ", "\\s+", "\\s", " +", "x*", "\\p{N}{1,3}", "\\d", "(?=[A-Z])",
+           "[\\r\\n]", "[一-龥぀-ゟ゠-ヿ]+", "\\s?\\p{L}+",
+           " ?[^(\\s|[.,!?…。，、।۔،])]+", "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|"
+           "[\\p{N}]|[^\\s\\p{L}\\p{N}]+", DEEPSEEK[2],
            "^.", "a|b", "▁", "[^a-z]+", "\\b", "(?<=a)b?", "é", ".$"]
 
 
@@ -347,9 +356,9 @@ def show_speed(configs):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--texts", type=int, default=2000)
+    parser.add_argument("--texts", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--step", type=int, default=7)
+    parser.add_argument("--step", type=int, default=97)
     parser.add_argument("--only", default="")
     parser.add_argument("--speed", action="store_true")
     options = parser.parse_args()

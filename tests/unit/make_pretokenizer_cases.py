@@ -14,8 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "parity"))
 
 from c_literals import literal  # noqa: E402
-from pretokenizer_live import BEHAVIORS, SCANNED, Reference  # noqa: E402
-from pretokenizer_live import byte_level, metaspace  # noqa: E402
+from pretokenizer_live import BEHAVIORS, DEEPSEEK, SCANNED  # noqa: E402
+from pretokenizer_live import Reference, byte_level, metaspace  # noqa: E402
 from pretokenizer_live import sequence, split  # noqa: E402
 
 PLAIN = {name: {"type": name} for name in (
@@ -61,6 +61,9 @@ def steps():
                     byte_level(False, True)), TEXTS + NUMBERS)
     yield (sequence(split("Regex", SCANNED[1], "Isolated", False),
                     byte_level(False, False)), TEXTS)
+    yield (sequence(*(split("Regex", pattern, "Isolated", False)
+                      for pattern in DEEPSEEK), byte_level(False, False)),
+           TEXTS + NUMBERS)
     yield (sequence({"type": "Punctuation", "behavior": "Contiguous"},
                     byte_level(True, True), {"type": "Digits",
                                              "individual_digits": False}),

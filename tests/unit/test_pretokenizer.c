@@ -344,6 +344,12 @@ static void test_what_a_cut_does(void **state)
         {ONE(SPLIT(GPT2, "Isolated", "false")), RMR_CUT_SPLITS},
         {ONE(SPLIT(GPT2, "MergedWithNext", "true")), RMR_CUT_SPLITS},
         {ONE(SPLIT(GPT2, "Contiguous", "false")), RMR_CUT_CHANGES},
+        {ONE(SPLIT("\"Regex\": \"\\\\p{N}{1,3}\"", "Contiguous", "false")),
+         RMR_CUT_NEUTRAL},
+        {ONE(SPLIT("\"Regex\": \"\\\\s?\\\\p{L}+\"", "Removed", "true")),
+         RMR_CUT_SPLITS},
+        {ONE(SPLIT("\"Regex\": \"\\\\s?\\\\p{L}+\"", "Removed", "false")),
+         RMR_CUT_CHANGES},
         {ONE(SPLIT("\"Regex\": \"[a-z] [a-z]\"", "Removed", "false")),
          RMR_CUT_CHANGES},
     };
