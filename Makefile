@@ -191,6 +191,18 @@ $(ASAN_TESTS): build/asan/tests/%: build/asan/libremora.a \
 		build/asan/libremora.a \
 		$(CMOCKA_LIBS) $(DEP_LIBS) -o $@
 
+# Programs that print parts of the documents.
+DOC_SRC := $(sort $(wildcard tests/docs/*.c))
+DOC_PROGRAMS := $(call programs,tests,$(DOC_SRC))
+$(DOC_PROGRAMS): build/tests/%: build/obj/tests/docs/%.o build/libremora.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_FLAGS) $^ $(DEP_LIBS) -o $@
+
+.PHONY: docs
+docs: $(DOC_PROGRAMS)
+	$(Q)$(PYTHON) tests/docs/write_docs.py
+
 # A fuzz target with replay.c's main: the corpus and its mutations.
 $(REPLAYS): build/asan/tests/%: build/asan/obj/tests/fuzz/%.o $(REPLAY_OBJ) \
 		build/asan/libremora.a
@@ -226,7 +238,7 @@ ALL_OBJ := $(CORE_OBJ) $(CLI_OBJ) $(SQLITE_OBJ) $(SUPPORT_OBJ) \
 	$(ASAN_CORE_OBJ) $(ASAN_SUPPORT_OBJ) $(REPLAY_OBJ) \
 	$(call objects,asan/obj,$(FUZZ_SRC)) \
 	$(call objects,fuzz/obj,$(FUZZ_SRC) $(CORE_SRC)) \
-	$(call objects,obj,$(UNIT_SRC) $(FAULT_SRC)) \
+	$(call objects,obj,$(UNIT_SRC) $(FAULT_SRC) $(DOC_SRC)) \
 	$(call objects,asan/obj,$(UNIT_SRC) $(FAULT_SRC))
 -include $(ALL_OBJ:.o=.d)
 
@@ -290,13 +302,14 @@ SUITES := unit fault asan fuzz $(PYTEST_SUITES)
 
 .PHONY: check $(SUITES:%=check-%) asan parity
 # Everything that the suites run is built first, then they run one by one.
-check: all $(TESTS) $(ASAN_TESTS) $(REPLAYS) $(VENV_TESTS) $(MODELS) check-tools
+check: all $(TESTS) $(ASAN_TESTS) $(REPLAYS) $(DOC_PROGRAMS) $(VENV_TESTS) $(MODELS) check-tools
 	@$(PYTHON) tests/run_suites.py $(SUITES)
 
 check-unit: $(call programs,tests,$(UNIT_SRC)) $(MODELS)
 check-fault: all $(call programs,tests,$(FAULT_SRC)) $(MODELS)
 check-asan: all $(ASAN_TESTS) $(MODELS)
 check-fuzz: $(REPLAYS) $(MODELS)
+check-lint: $(DOC_PROGRAMS)
 $(PYTEST_SUITES:%=check-%): all $(VENV_TESTS) $(MODELS) check-tools
 $(SUITES:%=check-%):
 	@$(PYTHON) tests/run_suites.py $(@:check-%=%)
@@ -450,6 +463,7 @@ help:
 		bench 'tokens and texts a second, and latency' \
 		bench-reference 'the same beside sentence-transformers' \
 		bench-tokenizers 'tokenizers beside the reference, MB/s' \
+		docs 'the parts of the documents that programs print' \
 		models 'the test model; REMORA_MODELS=DIR uses one in DIR' \
 		install 'to DESTDIR and the directories given to configure' \
 		uninstall 'removes what install put there' \
