@@ -8,9 +8,9 @@ and the reference does not is a difference.
 usage: regex_live.py [--quick] [--seed N] [--patterns N] [--list-refused]
 
 The patterns of known tokenizers, every property over every code point, random
-patterns, and random strings of syntax; on awkward and random texts. Needs
-requirements-parity.txt beside it, a C compiler and PCRE2; builds what it runs
-by itself.
+patterns, runs of few letters, and random strings of syntax; on awkward and
+random texts. Needs requirements-parity.txt beside it, a C compiler and PCRE2;
+builds what it runs by itself.
 """
 
 import argparse
@@ -347,6 +347,24 @@ class Patterns:
         prefix = self.random.choice(["", "", "", "(?i)"])
         return prefix + self.alternatives()
 
+    def runs(self):
+        """Branches of few letters again and again, of which some need no
+        backtracking and some just do."""
+        r = self.random
+        branches = []
+        for _ in range(r.randint(1, 4)):
+            branches.append("".join(
+                r.choice(["a", "b", "c", " ", "[ab]", "[bc]", "[^a]", "[^ab]",
+                          r"\s", r"\w", r"\d", "é", "[^\n]"]) +
+                r.choice(["", "", "?", "*", "+", "+", "{2}", "{1,2}", "{2,}",
+                          "++", "*+", "?+", "+?"])
+                for _ in range(r.randint(1, 4))))
+            if r.random() < 0.2:
+                branches[-1] += r.choice(["$", "(?=a)", "(?!b)", r"\b", r"\Z",
+                                          "(?<=b)", "(?!\S)", "(?:bc)?"])
+        text = "|".join(branches)
+        return f"(?:{text})" if r.random() < 0.1 else text
+
     def soup(self):
         return "".join(self.random.choice(self.SOUP)
                        for _ in range(self.random.randint(1, 9)))
@@ -369,6 +387,11 @@ class Texts:
         if r.random() < 0.3:
             parts = r.sample(parts, 5)
         return "".join(r.choice(parts) for _ in range(r.randint(1, 40)))
+
+
+    def run(self):
+        return "".join(self.random.choice("aaabbbcc  1\né")
+                       for _ in range(self.random.randint(1, 60)))
 
 
 def strings(texts):
@@ -415,6 +438,8 @@ def generated(tally, count, seed):
             some.append(CODE_POINTS)
         tally.pattern(patterns.pattern(), some, f"random {i}")
         tally.pattern(patterns.soup(), some, f"soup {i}")
+        tally.pattern(patterns.runs(), [texts.run() for _ in range(8)],
+                      f"runs {i}")
 
 
 def main():
