@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Puts what programs print between the marks of the documents:
 
-    <!-- begin NAME: written by make docs -->
+    <!-- begin COMMAND: written by make docs -->
     ...
-    <!-- end NAME -->
+    <!-- end COMMAND -->
 
-where build/tests/NAME prints it. With --check it writes nothing, and fails
+where the first word of COMMAND is a program in build/tests, or a script beside
+this one, that prints it. With --check it writes nothing, and fails
 when a document is not as it would be. It must never touch what is outside of
 marks.
 """
@@ -17,18 +18,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = ["tokenizer/README.md"]
-PART = re.compile(r"(<!-- begin (\w+): written by make docs -->\n)"
+PART = re.compile(r"(<!-- begin ([\w ]+): written by make docs -->\n)"
                   r".*?(<!-- end \2 -->\n)", re.DOTALL)
 
 
+def output(command):
+    name, *arguments = command.split()
+    script = Path(__file__).with_name(name + ".py")
+    program = [sys.executable, script] if script.exists() else \
+        [ROOT / "build" / "tests" / name]
+    return subprocess.run([*program, *arguments], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+
+
 def written(text):
-    """The document with every part as its program prints it."""
-    def fill(match):
-        program = ROOT / "build" / "tests" / match[2]
-        out = subprocess.run([program], check=True, capture_output=True,
-                             text=True).stdout
-        return match[1] + out + match[3]
-    return PART.sub(fill, text)
+    """The document with every part as its command prints it."""
+    return PART.sub(lambda part: part[1] + output(part[2]) + part[3], text)
 
 
 def main():
