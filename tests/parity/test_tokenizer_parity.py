@@ -36,8 +36,8 @@ def rows_of(cases, group, corpus, library):
 
 
 @pytest.fixture(scope="module")
-def library():
-    return Library("tokenizer-check")
+def library(build):
+    return Library("tokenizer-check", archive=build / "libremora.a")
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -48,8 +48,8 @@ def test_equals_the_reference(group, cases, corpus, library):
     assert all(row.tokens or row.unanswered for row in compared)
 
 
-def test_equals_the_reference_when_cut(cases, corpus):
+def test_equals_the_reference_when_cut(cases, corpus, build):
     """The same with windows of a few bytes."""
     rows = rows_of(cases, "realistic", corpus, Library(
-        "tokenizer-check-cuts", *CUTS))
+        "tokenizer-check-cuts", *CUTS, archive=build / "libremora.a"))
     assert tokenizer_parity.summary(rows)

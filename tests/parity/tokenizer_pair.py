@@ -139,13 +139,20 @@ class Refused(Exception):
 
 
 class Library:
-    """The tokenizer, compiled by itself with given flags."""
+    """The tokenizer, compiled by itself with given flags; or taken out of an
+    archive, and only what CUTS change compiled."""
 
-    def __init__(self, name, *flags):
+    def __init__(self, name, *flags, archive=None):
         output = ROOT / "build" / "tests" / f"lib{name}.so"
         output.parent.mkdir(parents=True, exist_ok=True)
-        sources = [str(path) for pattern in SOURCES
+        patterns = SOURCES
+        if archive:
+            patterns = SOURCES[-1:] + ["tokenizer/tokenizer_encode.c"] * (
+                flags == CUTS)
+        sources = [str(path) for pattern in patterns
                    for path in sorted(ROOT.glob(pattern))]
+        if archive:
+            sources.append(str(archive))
         libraries = subprocess.run(
             ["pkg-config", "--cflags", "--libs", *PACKAGES], check=True,
             capture_output=True, text=True).stdout.split()
