@@ -96,6 +96,18 @@ int rmr_normalizer_local(const rmr_normalizer *normalizer)
     return precompiled < 2;
 }
 
+int rmr_normalizer_lowercases(const rmr_normalizer *normalizer)
+{
+    for (size_t i = 0; i < normalizer->count; i++) {
+        const rmr_normalizer_step *step = &normalizer->steps[i];
+        if (step->type == &rmr_normalizer_lowercase ||
+            (step->type == &rmr_normalizer_bert &&
+             rmr_bert_options_of(step->self)->lowercase))
+            return 1;
+    }
+    return 0;
+}
+
 const rmr_component *rmr_normalizer_component(size_t index)
 {
     return index < NUM_TYPES ? &types[index]->component : NULL;

@@ -253,11 +253,16 @@ const rmr_normalizer_type rmr_normalizer_bert = {
     .local = rmr_normalizer_is_local,
 };
 
+const rmr_bert_options *rmr_bert_options_of(const void *self)
+{
+    return &((const bert *)self)->options;
+}
+
 const rmr_bert_options *
 rmr_normalizer_bert_options(const rmr_normalizer *normalizer)
 {
     if (normalizer->count != 1 ||
         normalizer->steps->type != &rmr_normalizer_bert)
         return NULL;
-    return &((const bert *)normalizer->steps->self)->options;
+    return rmr_bert_options_of(normalizer->steps->self);
 }

@@ -170,9 +170,7 @@ uint32_t rmr_tokenizer_id_limit(const rmr_tokenizer *tokenizer)
 
 int rmr_tokenizer_lowercases(const rmr_tokenizer *tokenizer)
 {
-    const rmr_bert_options *bert =
-        rmr_normalizer_bert_options(&tokenizer->normalizer);
-    return bert && bert->lowercase;
+    return rmr_normalizer_lowercases(&tokenizer->normalizer);
 }
 
 const char *rmr_tokenizer_string(const rmr_tokenizer *tokenizer, uint32_t id)

@@ -152,16 +152,22 @@ rmr_status rmr_normalizer_run(const rmr_normalizer *normalizer,
 /* Whether all steps are local. */
 int rmr_normalizer_local(const rmr_normalizer *normalizer);
 
-/* BertNormalizer's options, for what needs to know: NULL when the normalizer
- * is not that alone. */
+/* BertNormalizer's. */
 typedef struct rmr_bert_options {
     unsigned char clean_text;
     unsigned char handle_chinese_chars;
     unsigned char strip_accents;
     unsigned char lowercase;
 } rmr_bert_options;
+
+/* Those of a BertNormalizer step; and those of a normalizer that is one such
+ * step alone, else NULL. */
+const rmr_bert_options *rmr_bert_options_of(const void *self);
 const rmr_bert_options *
 rmr_normalizer_bert_options(const rmr_normalizer *normalizer);
+
+/* 1 when a step lower-cases all text. */
+int rmr_normalizer_lowercases(const rmr_normalizer *normalizer);
 
 /* ------------------------------------------------------------ pre-tokenizer */
 
