@@ -22,7 +22,7 @@ enum {
     SET_WORDS = RMR_REGEX_MAX_SETS / 64,
     MAX_NESTING = 1000,
     JIT_STACK_START = 32 * 1024,
-    JIT_STACK_MAX = 8 * 1024 * 1024,
+    JIT_STACK_MAX = 1024 * 1024,
     HEAP_KIB = 64 * 1024,
     FIRST_LIMIT = 4096 /* steps of one attempt that cost nothing */
 };
@@ -333,11 +333,9 @@ static rmr_status compile(rmr_regex *regex, const syntax *text,
     pcre2_general_context_free(general);
     if (!regex->code)
         return compile_failed(code, name, err);
-    code = pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
-    if (code == PCRE2_ERROR_NOMEMORY)
-        return rmr_fail_nomem(err, "a regular expression");
-    /* Elsewise there is no such compiler here, and it goes without. */
-    regex->jit = !code;
+    /* Where there is no compiler to machine code, or a process may not have
+     * any, it goes without. */
+    regex->jit = !pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
     return RMR_OK;
 }
 
@@ -429,23 +427,27 @@ void rmr_regex_scratch_clear(rmr_regex_scratch *scratch)
 
 static int make_scratch(rmr_regex_scratch *scratch)
 {
+    uint32_t jit = 0;
     pcre2_general_context *general =
         pcre2_general_context_create(pcre_malloc, pcre_free, NULL);
     if (!general)
         return 0;
+    pcre2_config(PCRE2_CONFIG_JIT, &jit);
     if (!scratch->match_context)
         scratch->match_context = pcre2_match_context_create(general);
-    if (!scratch->jit_stack)
+    if (jit && !scratch->jit_stack)
         scratch->jit_stack =
             pcre2_jit_stack_create(JIT_STACK_START, JIT_STACK_MAX, general);
-    if (scratch->match_context && scratch->jit_stack)
+    if (scratch->match_context && (scratch->jit_stack || !jit))
         scratch->match_data = pcre2_match_data_create(1, general);
     pcre2_general_context_free(general);
     if (!scratch->match_data)
         return 0;
     pcre2_set_heap_limit(scratch->match_context, HEAP_KIB);
     pcre2_set_match_limit(scratch->match_context, FIRST_LIMIT);
-    pcre2_jit_stack_assign(scratch->match_context, NULL, scratch->jit_stack);
+    if (jit)
+        pcre2_jit_stack_assign(scratch->match_context, NULL,
+                               scratch->jit_stack);
     return 1;
 }
 

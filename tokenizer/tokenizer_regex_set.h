@@ -62,7 +62,7 @@ typedef struct rmr_fold_string {
     uint32_t num_same;
 } rmr_fold_string;
 
-/* All of them, those of two first. */
+/* All of them; of two that begin alike the longer one is later. */
 const rmr_fold_string *rmr_fold_strings(size_t *count);
 /* Whether two code points are the same without case. */
 int rmr_code_same_folded(uint32_t a, uint32_t b);

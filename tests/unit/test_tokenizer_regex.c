@@ -162,6 +162,9 @@ static void test_without_case(void **state)
                    "art",
                    "[\xef\xac\x85"
                    "art]");
+    expect_matches("(?i)ffi", "FFi \xef\xac\x83 \xef\xac\x80i",
+                   "[FFi] [\xef\xac\x83] \xef\xac\x80i");
+    expect_matches("(?i)[\xef\xac\x83\xef\xac\x80]+$", "ffi", "[ffi]");
     expect_matches("(?-i:a)|(?i:b)c", "aAbCBc", "[a]AbC[Bc]");
     expect_matches("(?i)\\p{Lu}|[\\p{Lu}]", "a", "[a]");
     expect_matches("(?i)\\p{Lu}", "aB", "a[B]");
@@ -444,7 +447,7 @@ static void test_many_steps(void **state)
  * what is too much for that too is a status. */
 static void test_deep_backtracking(void **state)
 {
-    static const size_t lengths[] = {1000, 300000, 6000000};
+    static const size_t lengths[] = {10000, 150000, 6000000};
     rmr_regex_scratch scratch = {0};
     rmr_regex *regex = open_regex("(?:a|b)*c|(?:b|a)*");
     char *text = malloc(lengths[2]);
@@ -491,8 +494,8 @@ static unsigned fail_every_allocation(const char *pattern, const char *text,
         rmr_alloc_fail_at(0, 0);
         if (status)
             expect_failure(status, &err, RMR_ERR_NOMEM, "memory");
-        else if (failed && !forever)
-            assert_null(got);
+        if (got)
+            assert_string_equal(got, expected);
         if (!status) {
             /* It goes on where memory failed before. */
             got = bracketed(regex, &scratch, text, 0, strlen(text));
