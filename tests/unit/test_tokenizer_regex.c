@@ -97,6 +97,22 @@ static void test_empty_matches(void **state)
     expect_matches("x*", "", "[]");
 }
 
+static void test_whether_a_match_may_be_empty(void **state)
+{
+    static const struct {
+        const char *pattern;
+        int may;
+    } cases[] = {{"x*", 1},  {"", 1},     {"a|", 1},       {"(?=a)", 1},
+                 {"\\b", 1}, {"a?b?", 1}, {"(?<=a)b?", 1}, {"x+", 0},
+                 {"a|b", 0}, {"a?b", 0},  {"(?:ab)+$", 0}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        rmr_regex *regex = open_regex(cases[i].pattern);
+        assert_int_equal(rmr_regex_matches_empty(regex), cases[i].may);
+        rmr_regex_close(regex);
+    }
+}
+
 static void test_what_differs_between_the_syntaxes(void **state)
 {
     (void)state;
@@ -539,6 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_patterns),
         cmocka_unit_test(test_empty_matches),
+        cmocka_unit_test(test_whether_a_match_may_be_empty),
         cmocka_unit_test(test_what_differs_between_the_syntaxes),
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_without_case),
