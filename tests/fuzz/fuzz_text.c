@@ -13,6 +13,7 @@ static const char *const names[] = {
     "bpe_llama3",
     "bpe_clip",
     "bpe_prefix",
+    "bpe_bytes_twice",
     "unigram_xlmr",
     "unigram_bytes",
     "unigram_no_unk",

@@ -154,6 +154,9 @@ def seeds():
                   continuing_subword_prefix="##", unk_token="[x]"),
         pre_tokenizer={"type": "BertPreTokenizer"},
         decoder={"type": "WordPiece", "prefix": "##", "cleanup": True})
+    yield "bpe_bytes_twice", dict(
+        model=bpe(["a", *BYTES], byte_fallback=True), decoder=bytelevel(),
+        pre_tokenizer=bytelevel())
     yield "bpe_bare", dict(model=bpe((), MERGES))
     yield "unigram_xlmr", dict(
         model=unigram(), normalizer=precompiled, decoder=metaspace(),

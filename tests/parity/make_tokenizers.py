@@ -485,6 +485,9 @@ def model_cases():
     yield "bpe-bytelevel-gap-unk", {
         **missing_bytes(raw), "unk_token": "a", "fuse_unk": True}, \
         byte_level, None
+    yield "bpe-bytelevel-few-bytes", bytes_model(), byte_level, None
+    yield "bpe-bytelevel-gap-bytes", with_bytes(missing_bytes(raw)), \
+        byte_level, None
     plain = unigram()
     few_unigram = few_pieces(plain)
     for name, model in (

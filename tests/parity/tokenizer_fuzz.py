@@ -24,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import make_tokenizers as make  # noqa: E402
+import tokenizer_parity as parity  # noqa: E402
 from tokenizer_pair import CUTS, END, START, Batch, Library  # noqa: E402
 from tokenizer_pair import Reference, Refused, Remora  # noqa: E402
 from tokenizer_pair import differing, differs, minimise  # noqa: E402
@@ -45,6 +46,7 @@ class Parts:
         self.models += [make.bytes_model(), make.marked_model()] * 6
         self.posts = [self.value(p) for _, p in make.post_processor_cases()]
         self.added = [tokens for _, tokens in make.added_cases()]
+        self.decoders = [self.value(d) for _, d, _ in make.decoder_cases()]
 
     @staticmethod
     def value(component):
@@ -68,6 +70,8 @@ class Parts:
             parts["post_processor"] = rng.choice(self.posts)
         if rng.random() < 0.4:
             parts["added_tokens"] = rng.choice(self.added)
+        if rng.random() < 0.5:
+            parts["decoder"] = rng.choice(self.decoders)
         return make.config(rng.choice(self.models), **{
             name: value for name, value in parts.items() if value is not None})
 
@@ -174,6 +178,18 @@ class Hunt:
                          rng.choice((END, START)))
             self.compare(file.name, Remora(self.cuts, file.name), reference,
                          few, 0, END)
+            self.compare_rest(file.name, ours, reference, few, rng)
+
+    def compare_rest(self, path, ours, reference, batch, rng):
+        """Pairs, windows and decoding."""
+        row = parity.Row(parity.Case(path, path, "random"))
+        parity.compare_windows(row, ours, reference, batch, rng, 10)
+        parity.compare_decode(row, ours, reference, reference.encode(batch),
+                              rng, 10)
+        self.counts["texts"] += row.texts
+        for data, note, _, got, expected in row.shown:
+            self.keep(path, f"{data!r} {note}\n  ours  {str(got)[:400]}"
+                      f"\n  other {str(expected)[:400]}", repr(data).encode())
 
     def compare(self, path, ours, reference, batch, limit, truncate):
         self.counts["texts"] += len(batch)

@@ -132,20 +132,22 @@ class Corpus:
         return self.batches("long", make, 20)
 
     def of(self, case, share):
-        """All batches for one tokenizer."""
+        """All batches for one tokenizer, and whether a part of each is to be
+        taken in every other way too."""
         generator = RandomTexts(
             f"{self.options.seed} {case.name}", vocabulary(case.path))
         if self.options.fast:
-            yield from self.sample()
-            yield Batch(generator.texts(80))
+            yield from ((batch, True) for batch in self.sample())
+            yield Batch(generator.texts(80)), True
             return
         broad = case.group in ("real", "realistic")
-        yield from self.real(self.options.real if broad else 1000)
-        yield from self.torture(
-            1 if broad or case.group == "normalizer" else 11)
+        batches = [*self.real(self.options.real if broad else 1000),
+                   *self.torture(
+                       1 if broad or case.group == "normalizer" else 11)]
+        yield from ((batch, i % 9 == 0) for i, batch in enumerate(batches))
         for at in range(0, share, 4000):
-            yield Batch(generator.texts(min(4000, share - at)))
-        yield from self.long()
+            yield Batch(generator.texts(min(4000, share - at))), True
+        yield from ((batch, False) for batch in self.long())
 
 
 # ---------------------------------------------------------------- comparison
@@ -231,7 +233,7 @@ def note_difference(row, data, note, got, expected):
 def compare_windows(row, ours, reference, batch, rng, count):
     """One text or a pair with random options: windows, strides."""
     special = reference.tokenizer.num_special_tokens_to_add(True)
-    texts = [data for data in batch.data if len(data) < 400]
+    texts = sorted(batch.data, key=len)[:max(2, len(batch) * 4 // 5)]
     for _ in range(count):
         given = rng.sample(texts, rng.choice((1, 2, 2)))
         options = random_options(rng, special, 12)
@@ -285,9 +287,9 @@ def run_case(case, library, corpus, share, options):
         return row
     reference = Reference(case.path)
     rng = random.Random(case.name)
-    for i, batch in enumerate(corpus.of(case, share)):
+    for batch, closer in corpus.of(case, share):
         compare(row, ours, reference, batch)
-        if i == 0 or len(batch) <= 80:
+        if closer:
             chosen = rng.sample(range(len(batch)), min(
                 len(batch), 30 if options.fast else 400))
             few = batch.part(chosen)
