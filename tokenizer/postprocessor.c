@@ -130,31 +130,40 @@ static rmr_status apply_step(rmr_post_processor *post,
     return RMR_OK;
 }
 
-/* The reference tells Bert's from Roberta's by their fields, whatever their
- * type. */
-static const rmr_post_type *by_fields(rmr_json_source source,
-                                      const rmr_post_type *type)
-{
-    if (type != &rmr_post_bert && type != &rmr_post_roberta)
-        return type;
-    return json_object_get(source.object, "trim_offsets") &&
-                   json_object_get(source.object, "add_prefix_space")
-               ? &rmr_post_roberta
-               : &rmr_post_bert;
-}
-
-static rmr_status add_step(void *stage, rmr_json_source source, rmr_error *err)
+/* The reference tells Bert's and Roberta's by their fields, whatever their
+ * type: what has them under another type is refused. */
+static rmr_status find_type(rmr_json_source source, const rmr_post_type **type,
+                            rmr_error *err)
 {
     const rmr_component *components[NUM_TYPES];
     size_t index;
-    void *self = NULL;
     for (size_t i = 0; i < NUM_TYPES; i++)
         components[i] = &types[i]->component;
     rmr_status status =
         rmr_component_find(source, components, NUM_TYPES, &index, err);
     if (status)
         return status;
-    const rmr_post_type *type = by_fields(source, types[index]);
+    *type = types[index];
+    if (*type == &rmr_post_bert || *type == &rmr_post_roberta)
+        *type = json_object_get(source.object, "trim_offsets") &&
+                        json_object_get(source.object, "add_prefix_space")
+                    ? &rmr_post_roberta
+                    : &rmr_post_bert;
+    else if (json_object_get(source.object, "sep") &&
+             json_object_get(source.object, "cls"))
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s has the fields of BertProcessing and another type",
+                        source.name);
+    return RMR_OK;
+}
+
+static rmr_status add_step(void *stage, rmr_json_source source, rmr_error *err)
+{
+    const rmr_post_type *type;
+    void *self = NULL;
+    rmr_status status = find_type(source, &type, err);
+    if (status)
+        return status;
     if (!(status = type->open(&self, source, err)))
         status = apply_step(stage, type, self, source, err);
     if (self)

@@ -326,6 +326,11 @@ static void test_post_processor(void **state)
           {"{\"type\": \"ByteLevel\", \"trim_offsets\": true}",
            RMR_ERR_FORMAT,
            {"post_processor", "add_prefix_space"}},
+          {"{\"type\": \"ByteLevel\", \"trim_offsets\": true, "
+           "\"add_prefix_space\": true, \"sep\": [\"[SEP]\", 2], "
+           "\"cls\": [\"[CLS]\", 1]}",
+           RMR_ERR_UNSUPPORTED,
+           {"post_processor", "another type"}},
           {"{\"type\": \"Sequence\", \"processors\": {}}",
            RMR_ERR_FORMAT,
            {"post_processor", "processors"}},
