@@ -150,85 +150,84 @@ static void test_part_of_text(void **state)
 
 #define STEP(fields) "{\"pre_tokenizer\": {\"type\": " fields "}}"
 
+static const struct {
+    const char *json;
+    rmr_status status;
+    const char *words[3];
+} refused[] = {
+    {STEP("\"Foo\""), RMR_ERR_UNSUPPORTED, {"pre_tokenizer.type", "Foo"}},
+    {STEP("\"ByteLevel\""), RMR_ERR_FORMAT, {"add_prefix_space"}},
+    {STEP("\"ByteLevel\", \"add_prefix_space\": true"),
+     RMR_ERR_FORMAT,
+     {"trim_offsets"}},
+    {STEP("\"ByteLevel\", \"add_prefix_space\": true, "
+          "\"trim_offsets\": true, \"use_regex\": 1"),
+     RMR_ERR_FORMAT,
+     {"use_regex"}},
+    {STEP("\"Metaspace\""), RMR_ERR_FORMAT, {"replacement"}},
+    {STEP("\"Metaspace\", \"replacement\": \"\""),
+     RMR_ERR_FORMAT,
+     {"replacement", "one character"}},
+    {STEP("\"Metaspace\", \"replacement\": \"ab\""),
+     RMR_ERR_FORMAT,
+     {"replacement", "one character"}},
+    {STEP("\"Metaspace\", \"replacement\": \"_\", "
+          "\"prepend_scheme\": \"last\""),
+     RMR_ERR_FORMAT,
+     {"prepend_scheme", "last"}},
+    {STEP("\"Metaspace\", \"replacement\": \"_\", "
+          "\"prepend_scheme\": null"),
+     RMR_ERR_FORMAT,
+     {"prepend_scheme"}},
+    {STEP("\"Metaspace\", \"replacement\": \"_\", "
+          "\"add_prefix_space\": false"),
+     RMR_ERR_FORMAT,
+     {"add_prefix_space", "prepend_scheme", "never"}},
+    {STEP("\"Punctuation\", \"behavior\": \"isolated\""),
+     RMR_ERR_FORMAT,
+     {"behavior", "isolated"}},
+    {STEP("\"Punctuation\", \"behavior\": null"), RMR_ERR_FORMAT, {"behavior"}},
+    {STEP("\"Digits\""), RMR_ERR_FORMAT, {"individual_digits"}},
+    {STEP("\"CharDelimiterSplit\", \"delimiter\": \"ab\""),
+     RMR_ERR_FORMAT,
+     {"delimiter", "one character"}},
+    {STEP("\"FixedLength\", \"length\": 0"), RMR_ERR_RANGE, {"length"}},
+    {STEP("\"FixedLength\", \"length\": 1.5"), RMR_ERR_FORMAT, {"length"}},
+    {STEP("\"Split\", \"behavior\": \"Isolated\", \"invert\": false"),
+     RMR_ERR_FORMAT,
+     {"pre_tokenizer.pattern", "String", "Regex"}},
+    {STEP("\"Split\", \"pattern\": \"a\", \"behavior\": \"Isolated\", "
+          "\"invert\": false"),
+     RMR_ERR_FORMAT,
+     {"pre_tokenizer.pattern"}},
+    {STEP("\"Split\", \"pattern\": {\"String\": \"a\", \"Regex\": \"a\"}, "
+          "\"behavior\": \"Isolated\", \"invert\": false"),
+     RMR_ERR_FORMAT,
+     {"pre_tokenizer.pattern", "nothing else"}},
+    {STEP("\"Split\", \"pattern\": {\"String\": 1}, "
+          "\"behavior\": \"Isolated\", \"invert\": false"),
+     RMR_ERR_FORMAT,
+     {"pre_tokenizer.pattern", "String"}},
+    {STEP("\"Split\", \"pattern\": {\"String\": \"a\"}, "
+          "\"invert\": false"),
+     RMR_ERR_FORMAT,
+     {"behavior"}},
+    {STEP("\"Split\", \"pattern\": {\"String\": \"a\"}, "
+          "\"behavior\": \"Isolated\""),
+     RMR_ERR_FORMAT,
+     {"invert"}},
+    {STEP("\"Split\", \"pattern\": {\"Regex\": \"(\"}, "
+          "\"behavior\": \"Isolated\", \"invert\": false"),
+     RMR_ERR_FORMAT,
+     {"pre_tokenizer.pattern.Regex"}},
+    {STEP("\"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", "
+          "\"individual_digits\": true}, {\"type\": \"Digits\"}]"),
+     RMR_ERR_FORMAT,
+     {"pre_tokenizer.pretokenizers[1]", "individual_digits"}},
+};
+
 static void test_refusals(void **state)
 {
-    static const struct {
-        const char *json;
-        rmr_status status;
-        const char *words[3];
-    } refused[] = {
-        {STEP("\"Foo\""), RMR_ERR_UNSUPPORTED, {"pre_tokenizer.type", "Foo"}},
-        {STEP("\"ByteLevel\""), RMR_ERR_FORMAT, {"add_prefix_space"}},
-        {STEP("\"ByteLevel\", \"add_prefix_space\": true"),
-         RMR_ERR_FORMAT,
-         {"trim_offsets"}},
-        {STEP("\"ByteLevel\", \"add_prefix_space\": true, "
-              "\"trim_offsets\": true, \"use_regex\": 1"),
-         RMR_ERR_FORMAT,
-         {"use_regex"}},
-        {STEP("\"Metaspace\""), RMR_ERR_FORMAT, {"replacement"}},
-        {STEP("\"Metaspace\", \"replacement\": \"\""),
-         RMR_ERR_FORMAT,
-         {"replacement", "one character"}},
-        {STEP("\"Metaspace\", \"replacement\": \"ab\""),
-         RMR_ERR_FORMAT,
-         {"replacement", "one character"}},
-        {STEP("\"Metaspace\", \"replacement\": \"_\", "
-              "\"prepend_scheme\": \"last\""),
-         RMR_ERR_FORMAT,
-         {"prepend_scheme", "last"}},
-        {STEP("\"Metaspace\", \"replacement\": \"_\", "
-              "\"prepend_scheme\": null"),
-         RMR_ERR_FORMAT,
-         {"prepend_scheme"}},
-        {STEP("\"Metaspace\", \"replacement\": \"_\", "
-              "\"add_prefix_space\": false"),
-         RMR_ERR_FORMAT,
-         {"add_prefix_space", "prepend_scheme", "never"}},
-        {STEP("\"Punctuation\", \"behavior\": \"isolated\""),
-         RMR_ERR_FORMAT,
-         {"behavior", "isolated"}},
-        {STEP("\"Punctuation\", \"behavior\": null"),
-         RMR_ERR_FORMAT,
-         {"behavior"}},
-        {STEP("\"Digits\""), RMR_ERR_FORMAT, {"individual_digits"}},
-        {STEP("\"CharDelimiterSplit\", \"delimiter\": \"ab\""),
-         RMR_ERR_FORMAT,
-         {"delimiter", "one character"}},
-        {STEP("\"FixedLength\", \"length\": 0"), RMR_ERR_RANGE, {"length"}},
-        {STEP("\"FixedLength\", \"length\": 1.5"), RMR_ERR_FORMAT, {"length"}},
-        {STEP("\"Split\", \"behavior\": \"Isolated\", \"invert\": false"),
-         RMR_ERR_FORMAT,
-         {"pre_tokenizer.pattern", "String", "Regex"}},
-        {STEP("\"Split\", \"pattern\": \"a\", \"behavior\": \"Isolated\", "
-              "\"invert\": false"),
-         RMR_ERR_FORMAT,
-         {"pre_tokenizer.pattern"}},
-        {STEP("\"Split\", \"pattern\": {\"String\": \"a\", \"Regex\": \"a\"}, "
-              "\"behavior\": \"Isolated\", \"invert\": false"),
-         RMR_ERR_FORMAT,
-         {"pre_tokenizer.pattern", "nothing else"}},
-        {STEP("\"Split\", \"pattern\": {\"String\": 1}, "
-              "\"behavior\": \"Isolated\", \"invert\": false"),
-         RMR_ERR_FORMAT,
-         {"pre_tokenizer.pattern", "String"}},
-        {STEP("\"Split\", \"pattern\": {\"String\": \"a\"}, "
-              "\"invert\": false"),
-         RMR_ERR_FORMAT,
-         {"behavior"}},
-        {STEP("\"Split\", \"pattern\": {\"String\": \"a\"}, "
-              "\"behavior\": \"Isolated\""),
-         RMR_ERR_FORMAT,
-         {"invert"}},
-        {STEP("\"Split\", \"pattern\": {\"Regex\": \"(\"}, "
-              "\"behavior\": \"Isolated\", \"invert\": false"),
-         RMR_ERR_FORMAT,
-         {"pre_tokenizer.pattern.Regex"}},
-        {STEP("\"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", "
-              "\"individual_digits\": true}, {\"type\": \"Digits\"}]"),
-         RMR_ERR_FORMAT,
-         {"pre_tokenizer.pretokenizers[1]", "individual_digits"}},
-    };
     (void)state;
     for (size_t i = 0; i < LENGTH(refused); i++) {
         rmr_pre_tokenizer pre;
@@ -310,55 +309,55 @@ static void test_cuts(void **state)
     "{\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": "         \
     "[" steps "]}}"
 
+static const struct {
+    const char *json;
+    rmr_cut cut;
+} known_cuts[] = {
+    {MANY(""), RMR_CUT_NEUTRAL},
+    {ONE(DIGITS), RMR_CUT_NEUTRAL},
+    {ONE(FIXED), RMR_CUT_CHANGES},
+    {ONE("{\"type\": \"UnicodeScripts\"}"), RMR_CUT_CHANGES},
+    {ONE("{\"type\": \"Whitespace\"}"), RMR_CUT_SPLITS},
+    {ONE(BYTE_LEVEL("true")), RMR_CUT_SPLITS},
+    {ONE(BYTE_LEVEL("false")), RMR_CUT_CHANGES},
+    {MANY(DIGITS ", " BYTE_LEVEL("true")), RMR_CUT_SPLITS},
+    {MANY(DIGITS ", " BYTE_LEVEL("false")), RMR_CUT_CHANGES},
+    {MANY(BYTE_LEVEL("true") ", " FIXED), RMR_CUT_SPLITS},
+    {MANY(FIXED ", " BYTE_LEVEL("true")), RMR_CUT_CHANGES},
+    {ONE(SPLIT("\"String\": \" \"", "Removed", "false")), RMR_CUT_SPLITS},
+    {ONE(SPLIT("\"String\": \" \"", "MergedWithPrevious", "false")),
+     RMR_CUT_CHANGES},
+    {ONE(SPLIT("\"String\": \" \"", "MergedWithPrevious", "true")),
+     RMR_CUT_SPLITS},
+    {ONE(SPLIT("\"String\": \" \"", "MergedWithNext", "true")),
+     RMR_CUT_CHANGES},
+    {ONE(SPLIT("\"String\": \"-a\"", "Removed", "false")), RMR_CUT_NEUTRAL},
+    {ONE(SPLIT("\"String\": \"a\"", "Removed", "false")), RMR_CUT_CHANGES},
+    {ONE(SPLIT("\"String\": \"a b\"", "Removed", "false")), RMR_CUT_CHANGES},
+    {ONE(SPLIT("\"String\": \"\"", "Isolated", "false")), RMR_CUT_CHANGES},
+    {ONE(SPLIT("\"Regex\": \"\\\\s+\"", "Removed", "false")), RMR_CUT_SPLITS},
+    {ONE(SPLIT(GPT2, "Isolated", "false")), RMR_CUT_SPLITS},
+    {ONE(SPLIT(GPT2, "MergedWithNext", "true")), RMR_CUT_SPLITS},
+    {ONE(SPLIT(GPT2, "Contiguous", "false")), RMR_CUT_CHANGES},
+    {ONE(SPLIT("\"Regex\": \"\\\\p{N}{1,3}\"", "Contiguous", "false")),
+     RMR_CUT_NEUTRAL},
+    {ONE(SPLIT("\"Regex\": \"\\\\s?\\\\p{L}+\"", "Removed", "true")),
+     RMR_CUT_SPLITS},
+    {ONE(SPLIT("\"Regex\": \"\\\\s?\\\\p{L}+\"", "Removed", "false")),
+     RMR_CUT_CHANGES},
+    {ONE(SPLIT("\"Regex\": \"[a-z] [a-z]\"", "Removed", "false")),
+     RMR_CUT_CHANGES},
+};
+
 static void test_what_a_cut_does(void **state)
 {
-    static const struct {
-        const char *json;
-        rmr_cut cut;
-    } known[] = {
-        {MANY(""), RMR_CUT_NEUTRAL},
-        {ONE(DIGITS), RMR_CUT_NEUTRAL},
-        {ONE(FIXED), RMR_CUT_CHANGES},
-        {ONE("{\"type\": \"UnicodeScripts\"}"), RMR_CUT_CHANGES},
-        {ONE("{\"type\": \"Whitespace\"}"), RMR_CUT_SPLITS},
-        {ONE(BYTE_LEVEL("true")), RMR_CUT_SPLITS},
-        {ONE(BYTE_LEVEL("false")), RMR_CUT_CHANGES},
-        {MANY(DIGITS ", " BYTE_LEVEL("true")), RMR_CUT_SPLITS},
-        {MANY(DIGITS ", " BYTE_LEVEL("false")), RMR_CUT_CHANGES},
-        {MANY(BYTE_LEVEL("true") ", " FIXED), RMR_CUT_SPLITS},
-        {MANY(FIXED ", " BYTE_LEVEL("true")), RMR_CUT_CHANGES},
-        {ONE(SPLIT("\"String\": \" \"", "Removed", "false")), RMR_CUT_SPLITS},
-        {ONE(SPLIT("\"String\": \" \"", "MergedWithPrevious", "false")),
-         RMR_CUT_CHANGES},
-        {ONE(SPLIT("\"String\": \" \"", "MergedWithPrevious", "true")),
-         RMR_CUT_SPLITS},
-        {ONE(SPLIT("\"String\": \" \"", "MergedWithNext", "true")),
-         RMR_CUT_CHANGES},
-        {ONE(SPLIT("\"String\": \"-a\"", "Removed", "false")), RMR_CUT_NEUTRAL},
-        {ONE(SPLIT("\"String\": \"a\"", "Removed", "false")), RMR_CUT_CHANGES},
-        {ONE(SPLIT("\"String\": \"a b\"", "Removed", "false")),
-         RMR_CUT_CHANGES},
-        {ONE(SPLIT("\"String\": \"\"", "Isolated", "false")), RMR_CUT_CHANGES},
-        {ONE(SPLIT("\"Regex\": \"\\\\s+\"", "Removed", "false")),
-         RMR_CUT_SPLITS},
-        {ONE(SPLIT(GPT2, "Isolated", "false")), RMR_CUT_SPLITS},
-        {ONE(SPLIT(GPT2, "MergedWithNext", "true")), RMR_CUT_SPLITS},
-        {ONE(SPLIT(GPT2, "Contiguous", "false")), RMR_CUT_CHANGES},
-        {ONE(SPLIT("\"Regex\": \"\\\\p{N}{1,3}\"", "Contiguous", "false")),
-         RMR_CUT_NEUTRAL},
-        {ONE(SPLIT("\"Regex\": \"\\\\s?\\\\p{L}+\"", "Removed", "true")),
-         RMR_CUT_SPLITS},
-        {ONE(SPLIT("\"Regex\": \"\\\\s?\\\\p{L}+\"", "Removed", "false")),
-         RMR_CUT_CHANGES},
-        {ONE(SPLIT("\"Regex\": \"[a-z] [a-z]\"", "Removed", "false")),
-         RMR_CUT_CHANGES},
-    };
     (void)state;
-    for (size_t i = 0; i < LENGTH(known); i++) {
+    for (size_t i = 0; i < LENGTH(known_cuts); i++) {
         rmr_pre_tokenizer pre;
-        must_open(&pre, known[i].json);
-        if (rmr_pre_tokenizer_cut(&pre) != known[i].cut)
-            fail_msg("%s: %d", known[i].json, (int)rmr_pre_tokenizer_cut(&pre));
+        must_open(&pre, known_cuts[i].json);
+        if (rmr_pre_tokenizer_cut(&pre) != known_cuts[i].cut)
+            fail_msg("%s: %d", known_cuts[i].json,
+                     (int)rmr_pre_tokenizer_cut(&pre));
         rmr_pre_tokenizer_close(&pre);
     }
 }
