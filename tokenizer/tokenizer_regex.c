@@ -22,7 +22,7 @@ enum {
     SET_WORDS = RMR_REGEX_MAX_SETS / 64,
     MAX_NESTING = 1000,
     JIT_STACK_START = 32 * 1024,
-    JIT_STACK_MAX = 1024 * 1024,
+    JIT_STACK_MAX = 16 * 1024 * 1024,
     HEAP_KIB = 64 * 1024,
     FIRST_LIMIT = 4096 /* steps of one attempt that cost nothing */
 };
@@ -541,43 +541,27 @@ rmr_status rmr_regex_begin(rmr_regex_search *search, const rmr_regex *regex,
 }
 
 /* One attempt with the limits that are set. */
-static int attempt(const rmr_regex_search *search, int jit)
+static int attempt(const rmr_regex_search *search)
 {
     const rmr_regex_scratch *scratch = search->scratch;
-    if (jit)
-        return pcre2_jit_match(search->regex->code, search->letters,
-                               search->num_letters, search->next, 0,
-                               scratch->match_data, scratch->match_context);
-    return pcre2_match(search->regex->code, search->letters,
-                       search->num_letters, search->next, PCRE2_NO_JIT,
-                       scratch->match_data, scratch->match_context);
+    return (search->regex->jit ? pcre2_jit_match : pcre2_match)(
+        search->regex->code, search->letters, search->num_letters, search->next,
+        0, scratch->match_data, scratch->match_context);
 }
 
-/*
- * Goes on after the first attempt ran into a limit: with more steps, which
- * count against the search's budget, and without machine code when its stack
- * is too small.
- */
-static int attempt_longer(rmr_regex_search *search, int result)
+/* Goes on after the first attempt took too many steps: with more, which count
+ * against the search's budget. */
+static int attempt_longer(rmr_regex_search *search)
 {
     pcre2_match_context *context = search->scratch->match_context;
-    uint64_t limit = FIRST_LIMIT;
-    int jit = search->regex->jit;
-    for (;;) {
-        if (result == PCRE2_ERROR_JIT_STACKLIMIT)
-            jit = 0;
-        else if (result == PCRE2_ERROR_MATCHLIMIT)
-            limit *= 4;
-        else
-            break;
-        if (limit > search->budget) {
-            result = PCRE2_ERROR_MATCHLIMIT;
-            break;
-        }
+    int result = PCRE2_ERROR_MATCHLIMIT;
+    for (uint32_t limit = 4 * FIRST_LIMIT;
+         result == PCRE2_ERROR_MATCHLIMIT && limit <= search->budget &&
+         limit <= UINT32_MAX / 4;
+         limit *= 4) {
         search->budget -= limit;
-        pcre2_set_match_limit(context, limit < UINT32_MAX ? (uint32_t)limit
-                                                          : UINT32_MAX);
-        result = attempt(search, jit);
+        pcre2_set_match_limit(context, limit);
+        result = attempt(search);
     }
     pcre2_set_match_limit(context, FIRST_LIMIT);
     return result;
@@ -599,9 +583,9 @@ static size_t letter_to_byte(rmr_regex_search *search, size_t letter)
 /* Asks PCRE2 for the next match, into the match data. 1, 0 or a status. */
 static int find_other(rmr_regex_search *search)
 {
-    int result = attempt(search, search->regex->jit);
-    if (result < PCRE2_ERROR_NOMATCH)
-        result = attempt_longer(search, result);
+    int result = attempt(search);
+    if (result == PCRE2_ERROR_MATCHLIMIT)
+        result = attempt_longer(search);
     if (result >= 0)
         return 1;
     if (result == PCRE2_ERROR_NOMATCH) {

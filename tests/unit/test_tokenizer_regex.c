@@ -459,8 +459,7 @@ static void test_many_steps(void **state)
     rmr_regex_close(regex);
 }
 
-/* When the stack of the machine code is too small, the interpreter goes on;
- * what is too much for that too is a status. */
+/* What takes more memory for backtracking than there may be is a status. */
 static void test_deep_backtracking(void **state)
 {
     static const size_t lengths[] = {10000, 150000, 6000000};
