@@ -25,6 +25,11 @@ SUPPORTED = [
     "MPNetTokenizer", "Qwen2Tokenizer", "RobertaTokenizer", "T5Tokenizer",
     "TokenizersBackend", "XLMRobertaTokenizer", "XLNetTokenizer",
 ]
+HEADER = """/*
+ * convert_classes.inc - which tokenizer class each model type has, and which
+ * class each name of one stands for. make_convert_classes.py made it with
+ * transformers %s; it must never be edited.
+ */"""
 FORCED = auto.MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS
 
 
@@ -55,8 +60,7 @@ def main():
              if name.endswith(("Tokenizer", "TokenizerFast"))}
     names |= set(SLOW_TO_FAST_CONVERTERS) | set(SUPPORTED)
     names |= {name + "Fast" for name in names if not name.endswith("Fast")}
-    print("/* Made by make_convert_classes.py with transformers %s. */"
-          % transformers.__version__)
+    print(HEADER % transformers.__version__)
     print("static const model_type model_types[] = {")
     for name in sorted(types):
         mapped = auto.TOKENIZER_MAPPING_NAMES.get(name)

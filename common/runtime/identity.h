@@ -16,8 +16,8 @@ typedef struct rmr_identity {
 } rmr_identity;
 
 /* Covers every .json, .safetensors, .txt and .model file in the directory and
- * in the directories in it, where modules keep theirs. A directory that cannot be read
- * has no files. Errors: NOMEM. */
+ * in the directories in it, where modules keep theirs. A directory that cannot
+ * be read has no files. Errors: NOMEM. */
 rmr_status rmr_identify(rmr_identity *identity, const char *directory,
                         rmr_error *err);
 

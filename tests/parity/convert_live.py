@@ -53,7 +53,8 @@ def sentences(models):
     return [line.strip() for line in lines if len(line.strip()) > 3]
 
 
-ODD = ["", " ", "  two  spaces  ", "\t tab\nline\r\n", "\u2581under\u2581 \u2581",
+ODD = ["", " ", "  two  spaces  ", "\t tab\nline\r\n",
+       "\u2581under\u2581 \u2581",
        "``quoted'' text", "A\u0301 \u00e9 e\u0301", "\ufb01 \u2460 \uff21",
        "\u0130stanbul \u1e9e\u00df", "[MASK] <mask> <s> </s> <unk> [CLS]x",
        "a <mask>b  <pad>c", "<extra_id_0> <extra_id_99>", "en_XX de_DE",
