@@ -4,9 +4,13 @@ together in ways that nobody thought of, changed at random, on both sides. What
 differs is made short and kept. It must never take a refusal for an answer: what
 one side reads and the other does not is counted apart.
 
-usage: tokenizer_fuzz.py [--seconds N] [--seed N] [--texts N] [--json] DIR
+usage: tokenizer_fuzz.py [--seconds N] [--seed N] [--texts N] [--json]
+           [--sanitize] DIR
 
   --json   changes the file itself too: values, names, types
+  --sanitize  with the address and undefined sanitizers; to be started with
+              LD_PRELOAD=$(cc -print-file-name=libasan.so) and
+              ASAN_OPTIONS=detect_leaks=0
   DIR      where what differs is left: NAME.json, and NAME.txt with the text
 
 The exit status is 0 only when nothing differed.
@@ -113,8 +117,11 @@ class Hunt:
 
     def __init__(self, options):
         self.options = options
-        self.library = Library("tokenizer")
-        self.cuts = Library("tokenizer-cuts", *CUTS)
+        flags = ("-O1", "-g", "-fsanitize=address,undefined",
+                 "-fno-sanitize-recover=all") if options.sanitize else ()
+        name = "tokenizer-sanitized" if options.sanitize else "tokenizer"
+        self.library = Library(name, *flags)
+        self.cuts = Library(f"{name}-cuts", *CUTS, *flags)
         self.parts = Parts()
         self.counts = dict.fromkeys(
             ("tokenizers", "refused by both", "refused by Remora",
@@ -217,6 +224,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--texts", type=int, default=120)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--sanitize", action="store_true")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     hunt = Hunt(options)
