@@ -179,6 +179,21 @@ def wordpiece_cases(models):
         "config": "bert", "options": {
             "extra_special_tokens": ["<i>", added("b", normalized=True),
                                      "b"]}}
+    yield "bert-lacks", {"vocab.txt": b"a\nthe\n##b\n[UNK]\n"}, {
+        "config": "bert", "map": {"image_token": token("<i>"),
+                                  "bos_token": "a",
+                                  "extra_special_tokens": ["the", "<x>"]},
+        "added": {"<i>": 9, "<x>": 7, "[MASK]": 8}}
+    yield "bert-raw", odd, {
+        "config": "bert", "options": {
+            "mask_token": added("[MASK]", lstrip=True, rstrip=True),
+            "extra_special_tokens": [added("foo"), "foo", "foo"]},
+        "added": {"[MASK]": 4, "foo": 30, "foobar": 31}}
+    yield "bert-twice", odd, {
+        "config": "bert", "options": {
+            "extra_special_tokens": [added("[MASK]", normalized=True),
+                                     "[MASK]", added("A", single_word=True)],
+            "sep_token": "A", "additional_special_tokens": ["unseen"]}}
     yield "no-config", odd, {"options": {"tokenizer_class": "BertTokenizer"}}
     yield "other-type", odd, {
         "config": "gpt2", "options": {"tokenizer_class": "BertTokenizer"}}
@@ -241,6 +256,11 @@ def bpe_cases(models):
                       .read_text())["model"]
     lines = [pair if isinstance(pair, str) else " ".join(pair)
              for pair in clip["merges"]]
+    holes = {"a": 3, "b": 9, "\u0120": 2, "ab": 5, "\u0120ab": 1, "<s>": 0}
+    yield "roberta-holes", {
+        "vocab.json": json.dumps(holes).encode(),
+        "merges.txt": "a b\n\u0120 ab\n#version\na b".encode()}, {
+        "config": "roberta", "options": {"pad_token": "<s>"}}
     yield "clip", {
         "vocab.json": json.dumps(clip["vocab"]).encode(),
         "merges.txt": "\r\n".join(["#version: 0.2", *lines, ""]).encode()
@@ -265,6 +285,10 @@ def sentencepiece_cases(models, trained):
             "additional_special_tokens": ["<x>"]},
         "map": {"mask_token": token("<mask>", lstrip=True)}}
     yield "xlm-roberta-bpe", file(fairseq, "bpe"), {"config": "xlm-roberta"}
+    yield "xlm-roberta-other", {**file(fairseq, "unigram"),
+                                **file("tokenizer.model", "folded")}, {
+        "config": "xlm-roberta", "options": {"cls_token": "<x>",
+                                             "bos_token": "<y>"}}
     yield "camembert", file(fairseq, "unigram"), {"config": "camembert"}
     yield "camembert-extra", file(fairseq, "folded"), {
         "config": "camembert",
@@ -291,6 +315,20 @@ def sentencepiece_cases(models, trained):
     yield "deberta-v2", file("spm.model", "deberta"), {
         "config": "deberta-v2", "options": {
             "do_lower_case": True, "split_by_punct": True}}
+    yield "deberta-v2-first", file("spm.model", "unigram"), {
+        "config": "deberta-v2", "options": {"add_prefix_space": False,
+                                            "unk_token": "<unk>"}}
+    yield "deberta-v2-bytes", file("spm.model", "bytes"), {
+        "config": "deberta-v2", "options": {"mask_token": None}}
+    yield "llama-unigram", file("tokenizer.model", "unigram"), {
+        "config": "llama", "options": llama}
+    yield "llama-decoder", file("tokenizer.model", "bpe-bytes"), {
+        "config": "llama", "options": {**llama, "added_tokens_decoder": {
+            "4": decoded("[[U]]", False, lstrip=True, normalized=True),
+            "2000": decoded("the", rstrip=True), "0": decoded("<unk>")}}}
+    yield "t5-added", file("spiece.model", "t5"), {
+        "config": "t5", "options": {"eos_token": "<eos>", "extra_ids": 4},
+        "added": {"<x>": 1000, "</s>": 1}}
     yield "big-bird", file("spiece.model", "unigram"), {"config": "big_bird"}
     yield "xlnet", file("spiece.model", "folded"), {"config": "xlnet"}
     yield "llama", file("tokenizer.model", "bpe-bytes"), {
@@ -316,6 +354,9 @@ def real_cases(models):
     folder = models / "tokenizers"
     mistral = {"tokenizer.model":
                (folder / "mistral/tokenizer.model").read_bytes()}
+    yield "real-tiktoken", {"tokenizer.model": (
+        folder / "llama3/tokenizer.model").read_bytes()}, {
+        "config": "llama", "refused": "not a SentencePiece model"}
     yield "real-t5", {"spiece.model":
                       (folder / "t5/spiece.model").read_bytes()}, {
         "config": "t5"}
@@ -360,7 +401,7 @@ class Auto(Reference):
         self.tokenizer.no_padding()
 
 
-def compare(folder, library, batch):
+def compare(folder, says, library, batch):
     """What to print, and whether it is a difference."""
     try:
         reference = Auto(folder)
@@ -370,7 +411,11 @@ def compare(folder, library, batch):
     try:
         ours = Remora(library, folder)
     except Refused as error:
-        return f"refused: {error}", reference is not None
+        expected = says.get("refused") or (None if reference else "")
+        return (f"refused: {str(error)[-150:]}",
+                expected is None or expected not in str(error))
+    if "refused" in says:
+        return "opens, and should be refused", True
     if not reference:
         return f"opens, where the reference fails: {why}", True
     theirs = reference.encode(batch)
@@ -412,7 +457,8 @@ def main():
                 continue
             shutil.rmtree(folder / name, ignore_errors=True)
             write_case(folder / name, files, says)
-            line, wrong = compare(folder / name, library, batch)
+            line, wrong = compare(folder / name, says, library,
+                                  batch)
             print(f"{name}: {line}{'  <-- WRONG' if wrong else ''}",
                   flush=True)
             bad += wrong
