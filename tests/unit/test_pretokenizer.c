@@ -563,20 +563,21 @@ static void test_out_of_memory(void **state)
 {
     (void)state;
     for (size_t i = 0; i < LENGTH(pre_tokenizers); i++) {
-        rmr_status status = RMR_ERR_NOMEM;
-        for (uint64_t nth = 1; status; nth++) {
+        int failed = 1;
+        for (uint64_t nth = 1; failed; nth++) {
             struct rmr_encoder_scratch scratch = {0};
             rmr_pre_tokenizer pre;
             rmr_error err = {0};
             rmr_alloc_fail_at(nth, 0);
-            status = open_json(&pre, pre_tokenizers[i], &err);
+            rmr_status status = open_json(&pre, pre_tokenizers[i], &err);
             if (!status)
                 status = run_text(&pre, some_text, 0, sizeof some_text - 1,
                                   &scratch);
-            int failed = rmr_alloc_failed();
+            failed = rmr_alloc_failed();
             rmr_alloc_fail_at(0, 0);
-            assert_true(!status || status == RMR_ERR_NOMEM);
-            assert_int_equal(status != RMR_OK, failed);
+            /* PCRE2 can do without its machine code. */
+            if (status || !strstr(pre_tokenizers[i], "Regex"))
+                assert_int_equal(status, failed ? RMR_ERR_NOMEM : RMR_OK);
             rmr_encoder_scratch_clear(&scratch);
             rmr_pre_tokenizer_close(&pre);
         }
