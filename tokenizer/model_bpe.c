@@ -431,22 +431,25 @@ static rmr_status merge_without_gaps(const rmr_token_model *model, symbols *s,
 static rmr_status merge(const rmr_token_model *model, const unsigned char *word,
                         size_t len, size_t at, rmr_encoding *encoding)
 {
-    enum { FEW_BYTES = 64 };
-    rmr_symbol few[FEW_BYTES];
-    unsigned char bits[FEW_BYTES / 8 + 1];
+    enum { FEW = 64 };
+    rmr_symbol few[FEW];
+    unsigned char bits[FEW / 8 + 1];
     symbols s = {.list = few};
     void *room = bits;
-    size_t merging = rmr_merges_room(len);
+    int gaps = model->raw_bytes && has_gap(model->self, word, len);
+    /* A byte's character may fall back to the tokens of its own two bytes. */
+    size_t most = gaps ? 2 * len : len;
+    size_t merging = rmr_merges_room(most);
     if (len > UINT32_MAX / 64)
         return RMR_ERR_RANGE;
-    if (merging || len > FEW_BYTES) {
-        room =
-            rmr_scratch_room(encoding->scratch, merging + len * sizeof *s.list);
+    if (merging || most > FEW) {
+        room = rmr_scratch_room(encoding->scratch,
+                                merging + most * sizeof *s.list);
         if (!room)
             return RMR_ERR_NOMEM;
         s.list = (rmr_symbol *)((char *)room + merging);
     }
-    if (model->raw_bytes && has_gap(model->self, word, len))
+    if (gaps)
         return merge_with_gaps(model, &s, word, len, at, room, encoding);
     return merge_without_gaps(model, &s, word, len, at, room, encoding);
 }
