@@ -19,7 +19,8 @@ from sequences_pair import END, FAILED, START, Reference  # noqa: E402
 WRITTEN = "/* Written by make_sequence_cases.py. */"
 VOCABULARY = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "a", "b", "c", "d", "e", "f",
               "g", "h", "##x", ".", " a", "a ", "Ġb", "▁c", "<0xC3>", "<0xA9>",
-              "é", "##", "do", "not", "n't", "\u3000d", "##b", "## ", "##a"]
+              "é", "##", "do", "not", "n't", "\u3000d", "##b", "## ", "##a",
+              "<0x+5>", "Ń", " do not", "a   "]
 SPECIAL = {"C": {"id": "C", "ids": [1, 3], "tokens": ["[CLS]", "[PAD]"]},
            "S": {"id": "S", "ids": [2], "tokens": ["[SEP]"]}}
 
@@ -52,6 +53,7 @@ PROCESSORS = [
     TEMPLATE, TWICE, NO_TEXT,
     {"type": "Sequence", "processors": [BERT, TEMPLATE]},
     {"type": "Sequence", "processors": [TRIM, BERT]},
+    {"type": "Sequence", "processors": [BERT, KEEP_FIRST]},
 ]
 TRIMMERS = [TRIM, KEEP_FIRST,
             {"type": "Sequence", "processors": [TRIM, KEEP_FIRST]},
@@ -68,7 +70,7 @@ OPTIONS = [
 ]
 TEXTS = [("a b c d e f g h", None), ("a b c d e", "f g h a b"),
          ("a b", "c d e f g h"), ("a b c d e f", "g"), ("", "a"), ("", None)]
-SPACED = ["a a b", " a  a", "Ġb a", "a \u3000d", "\u3000dĠb", " a"]
+SPACED = ["ab", "a a a a", "a a b", " a  a", "Ġb a", "a \u3000d", "\u3000dĠb", " a"]
 DECODERS = [
     None, {"type": "BPEDecoder", "suffix": "a"},
     {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True},
@@ -81,6 +83,7 @@ DECODERS = [
     {"type": "Replace", "pattern": {"String": ""}, "content": "_"},
     {"type": "Strip", "content": "a", "start": 1, "stop": 0},
     {"type": "Strip", "content": "a", "start": 1, "stop": 1},
+    {"type": "Strip", "content": "a", "start": 0, "stop": 2},
     {"type": "WordPiece", "prefix": "##", "cleanup": True},
     {"type": "WordPiece", "prefix": "##", "cleanup": False},
     {"type": "Sequence", "decoders": [
@@ -88,7 +91,7 @@ DECODERS = [
         {"type": "Strip", "content": "é", "start": 1, "stop": 0}]},
 ]
 IDS = [[], [4], [4, 4, 5, 12, 13], [18, 19, 4, 19, 18, 18], [17, 17, 16, 20],
-       [1, 4, 2, 29, 30, 31], [14, 15, 21, 12, 4000000000], [4, 22, 23, 24]]
+       [1, 4, 2, 33, 34, 35], [14, 15, 21, 12, 4000000000], [4, 22, 23, 24], [29, 4, 30, 31]]
 ADDED = [("[CLS]", True, False), ("[SEP]", True, False), ("NEW", False, True),
          ("Ü", True, True), ("x y", True, False)]
 
@@ -171,7 +174,11 @@ def main():
                   "lowercase": True}
     bert = {"type": "BertPreTokenizer"}
     pairs = [config(one, pre_tokenizer=bert) for one in PROCESSORS]
-    trims = [config(one) for one in TRIMMERS]
+    # A token of more white space than the text has characters.
+    replace = {"type": "Replace", "pattern": {"String": "b"},
+               "content": "   "}
+    trims = [config(one) for one in TRIMMERS] + \
+        [config(TRIM, normalizer=replace)]
     decoders = [config(None, one, ADDED, normalizer) for one in DECODERS]
     here = Path(__file__).resolve().parent
     with open(here / "pair_cases.inc", "w") as out, \
@@ -182,7 +189,8 @@ def main():
         print_pairs("pair", pairs, TEXTS, OPTIONS)
         print_pairs("trim", trims, [(a, None) for a in SPACED],
                     [dict(), dict(max_tokens=3, windows=1,
-                                  no_special_tokens=1)])
+                                  no_special_tokens=1),
+                     dict(max_tokens=4, windows=1)])
     with open(here / "decode_cases.inc", "w") as out, \
             contextlib.redirect_stdout(out):
         print(WRITTEN)

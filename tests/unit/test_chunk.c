@@ -48,6 +48,9 @@ static void test_boundaries(void **state)
         {"a. b. c. a.", 6, 2, RMR_BOUNDARY_SENTENCE, "a. b.|b. c.|c. a."},
         {"a. b. c. a.", 6, 1, RMR_BOUNDARY_SENTENCE, "a. b.|c. a."},
         {"a. b c a. b", 6, 2, RMR_BOUNDARY_SENTENCE, "a.|b c a.|b"},
+        {"a. b. c a b.", 6, 2, RMR_BOUNDARY_SENTENCE, "a. b.|c a b."},
+        {"a.\xE2\x80\x9C b c", 6, 0, RMR_BOUNDARY_SENTENCE,
+         "a.\xE2\x80\x9C|b c"},
     };
     rmr_tokenizer *tokenizer = sequence_open(words_json);
     rmr_chunking c = {0};
@@ -136,7 +139,8 @@ static void test_random_texts(void **state)
             char text[128] = "";
             size_t count = next_random(&seed) % 24;
             for (size_t i = 0; i < count; i++)
-                strcat(text, parts[next_random(&seed) % LENGTH(parts)]);
+                strcat(text,
+                       parts[next_random(&seed) % (j ? 4 : LENGTH(parts))]);
             rmr_chunk_options options = {.boundary = round % 3};
             options.max_tokens = 3 + next_random(&seed) % 8;
             options.overlap = next_random(&seed) % (options.max_tokens - 2);

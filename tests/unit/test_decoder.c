@@ -122,7 +122,7 @@ static void test_refusals(void **state)
  */
 
 #ifdef RMR_FAULT_INJECTION
-static const uint32_t some_ids[] = {1, 4, 18, 19, 23, 29, 31, 16, 2};
+static const uint32_t some_ids[] = {1, 4, 18, 19, 23, 33, 35, 16, 2};
 
 static rmr_status decode_some(const rmr_tokenizer *tokenizer,
                               rmr_decoding *decoding)
