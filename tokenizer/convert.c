@@ -240,15 +240,20 @@ static rmr_status map_files(rmr_conversion *c, rmr_error *err)
 /* ---------------------------------------------------------------- the result
  */
 
+/* Scores that are given besides need not be exact. */
 static void put_scores(rmr_conversion *c)
 {
+    int written = c->class->special & RMR_WRITTEN_SCORES;
     rmr_json_put(&c->text, "[");
     for (size_t i = 0; i < c->pieces.count && !c->text.failed; i++) {
         const rmr_convert_piece *piece = &c->pieces.at[i];
         rmr_json_put(&c->text, i ? ",[" : "[");
         rmr_json_put_string(&c->text, piece->bytes, piece->len);
         rmr_json_put(&c->text, ",");
-        rmr_json_put_score(&c->text, piece->score);
+        if (written)
+            rmr_json_put_double(&c->text, piece->score);
+        else
+            rmr_json_put_float(&c->text, piece->score);
         rmr_json_put(&c->text, "]");
     }
     rmr_json_put(&c->text, "]");

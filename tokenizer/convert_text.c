@@ -78,9 +78,15 @@ void rmr_json_put_string(rmr_json_text *text, const char *string, size_t len)
 
 void rmr_json_put_integer(rmr_json_text *text, int64_t number)
 {
-    char digits[32];
-    snprintf(digits, sizeof digits, "%lld", (long long)number);
-    rmr_json_put(text, digits);
+    char digits[24], *at = digits + sizeof digits;
+    uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left);
+    if (number < 0)
+        *--at = '-';
+    rmr_json_put_bytes(text, at, (size_t)(digits + sizeof digits - at));
 }
 
 void rmr_json_put_bool(rmr_json_text *text, int truth)
@@ -88,12 +94,19 @@ void rmr_json_put_bool(rmr_json_text *text, int truth)
     rmr_json_put(text, truth ? "true" : "false");
 }
 
-void rmr_json_put_score(rmr_json_text *text, double score)
+void rmr_json_put_float(rmr_json_text *text, float number)
+{
+    char digits[32];
+    snprintf(digits, sizeof digits, "%.9g", number);
+    rmr_json_put(text, digits);
+}
+
+void rmr_json_put_double(rmr_json_text *text, double number)
 {
     char digits[48];
     for (int precision = 15; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, score);
-        if (strtod(digits, NULL) == score)
+        snprintf(digits, sizeof digits, "%.*g", precision, number);
+        if (strtod(digits, NULL) == number)
             break;
     }
     rmr_json_put(text, digits);

@@ -29,9 +29,10 @@ void rmr_json_put_string(rmr_json_text *text, const char *string, size_t len);
 void rmr_json_put_integer(rmr_json_text *text, int64_t number);
 void rmr_json_put_bool(rmr_json_text *text, int truth);
 
-/* A finite number, with just so many digits as a reader that rounds to nearest
- * needs. */
-void rmr_json_put_score(rmr_json_text *text, double score);
+/* A finite number, with as many digits as tell it from all other floats, or
+ * just as many as tell it from all other doubles. */
+void rmr_json_put_float(rmr_json_text *text, float number);
+void rmr_json_put_double(rmr_json_text *text, double number);
 
 /* A string that holds the bytes in base64. */
 void rmr_json_put_base64(rmr_json_text *text, const unsigned char *bytes,
