@@ -70,8 +70,8 @@ rmr_status rmr_regex_begin(rmr_regex_search *search, const rmr_regex *regex,
 /*
  * The next match, [*start, *end) counted as from and to are. 1; 0 when there
  * are no more; or an rmr_status: NOMEM, or RANGE when the pattern takes too
- * many steps for this text. Matches ascend and do not overlap; one may be
- * empty, but never at the end of the one before.
+ * many steps, or too deep ones, for this text. Matches ascend and do not
+ * overlap; one may be empty, but never at the end of the one before.
  */
 int rmr_regex_next(rmr_regex_search *search, size_t *start, size_t *end);
 

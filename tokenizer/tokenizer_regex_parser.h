@@ -8,7 +8,10 @@
 
 #include "tokenizer/tokenizer_regex_translate.h"
 
-/* How deeply groups, and classes, may be nested. */
+/* How long a pattern may be, in bytes: what is far longer than any in use only
+ * takes time before PCRE2 refuses it. */
+#define RMR_REGEX_MAX_LEN 65535
+/* How deeply groups, classes and quantifiers may be nested. */
 #define RMR_REGEX_MAX_DEPTH 100
 /* How many letters match when there is no limit; sums of some do not
  * overflow. */
@@ -38,8 +41,9 @@ typedef struct rmr_regex_piece {
     size_t start;
     size_t min; /* letters that it matches */
     size_t max;
-    int anchor;   /* what the reference lets nothing repeat */
-    int enclosed; /* in parentheses of its own */
+    int anchor;           /* what the reference lets nothing repeat */
+    int enclosed;         /* in parentheses of its own */
+    unsigned quantifiers; /* that were applied to it */
     /* When all of it is one quantified thing: */
     int quantified;
     unsigned low;

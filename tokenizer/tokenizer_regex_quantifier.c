@@ -165,6 +165,8 @@ rmr_status rmr_regex_quantify(rmr_regex_parser *p, size_t from,
     if (target->anchor)
         return rmr_regex_malformed(p, from,
                                    "nothing that can be repeated before this");
+    if (target->quantifiers++ == RMR_REGEX_MAX_DEPTH)
+        return rmr_regex_refuse(p, from, p->at, "nested too deeply");
     if (q.low == 1 && q.high == 1 && !q.possessive)
         return RMR_OK;
     status = quantify_again(p, from, target, &q, &merged);

@@ -523,6 +523,10 @@ rmr_status rmr_regex_translate(rmr_regex_program *program, const char *pattern,
         .program = program,
     };
     rmr_regex_piece all;
+    if (len > RMR_REGEX_MAX_LEN)
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s is longer than %d bytes, which is not supported.",
+                        name, RMR_REGEX_MAX_LEN);
     rmr_status status = parse_alternatives(&p, &all);
     if (!status && p.at < len)
         status = rmr_regex_malformed(&p, p.at, "a ')' without '('");

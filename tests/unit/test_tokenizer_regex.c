@@ -405,6 +405,16 @@ static void test_nesting_and_size(void **state)
     memset(pattern, '[', 150);
     pattern[150] = 0;
     expect_refused(pattern, RMR_ERR_UNSUPPORTED, "nested too deeply", "");
+    char *long_one = calloc(1, 65537);
+    assert_non_null(long_one);
+    memset(long_one, 'a', 65536);
+    expect_refused(long_one, RMR_ERR_UNSUPPORTED, "longer than 65535", "");
+    free(long_one);
+    strcpy(pattern, "a");
+    for (size_t i = 0; i < 101; i++)
+        strcat(pattern, "{2}");
+    expect_refused(pattern, RMR_ERR_UNSUPPORTED, "nested too deeply",
+                   "offset 301");
     /* Each of these letters is its own kind of character. */
     char *end = pattern;
     for (uint32_t code = 0x4E00; code < 0x4E00 + 126; code++)
