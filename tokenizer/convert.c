@@ -266,8 +266,9 @@ static void put_ids(rmr_conversion *c)
     rmr_json_put(&c->text, "{");
     for (size_t i = 0; i < c->pieces.count && !c->text.failed; i++) {
         const rmr_convert_piece *piece = &c->pieces.at[i];
-        if (rmr_convert_pieces_find(&c->pieces, piece->bytes, piece->len) !=
-            piece)
+        if (c->pieces.distinct < c->pieces.count &&
+            rmr_convert_pieces_find(&c->pieces, piece->bytes, piece->len) !=
+                piece)
             continue;
         rmr_json_put(&c->text, comma);
         rmr_json_put_string(&c->text, piece->bytes, piece->len);

@@ -44,7 +44,11 @@ typedef struct rmr_convert_pieces {
     uint64_t seed;
 } rmr_convert_pieces;
 
-/* Errors: RANGE (too many, too long), NOMEM; `name` is the file. */
+/* _append leaves out the table, after which nothing is found. Errors: RANGE
+ * (too many), NOMEM; `name` is the file. */
+rmr_status rmr_convert_pieces_append(rmr_convert_pieces *pieces,
+                                     const rmr_convert_piece *piece,
+                                     const char *name, rmr_error *err);
 rmr_status rmr_convert_pieces_add(rmr_convert_pieces *pieces,
                                   const rmr_convert_piece *piece,
                                   const char *name, rmr_error *err);

@@ -50,9 +50,9 @@ static int grow_slots(rmr_convert_pieces *p)
     return 1;
 }
 
-rmr_status rmr_convert_pieces_add(rmr_convert_pieces *pieces,
-                                  const rmr_convert_piece *piece,
-                                  const char *name, rmr_error *err)
+rmr_status rmr_convert_pieces_append(rmr_convert_pieces *pieces,
+                                     const rmr_convert_piece *piece,
+                                     const char *name, rmr_error *err)
 {
     static const char none[] = "";
     if (pieces->count >= RMR_TOKENIZER_MAX_ID)
@@ -63,17 +63,27 @@ rmr_status rmr_convert_pieces_add(rmr_convert_pieces *pieces,
     if (!grown)
         return rmr_fail_nomem(err, name);
     pieces->at = grown;
-    if (!pieces->slots || 2 * pieces->distinct > pieces->slot_mask) {
-        if (!grow_slots(pieces))
-            return rmr_fail_nomem(err, name);
-    }
-    rmr_convert_piece *added = &pieces->at[pieces->count];
-    *added = *piece;
-    if (!added->len)
-        added->bytes = none;
+    grown[pieces->count] = *piece;
+    if (!piece->len)
+        grown[pieces->count].bytes = none;
+    pieces->count++;
+    return RMR_OK;
+}
+
+rmr_status rmr_convert_pieces_add(rmr_convert_pieces *pieces,
+                                  const rmr_convert_piece *piece,
+                                  const char *name, rmr_error *err)
+{
+    if ((!pieces->slots || 2 * pieces->distinct > pieces->slot_mask) &&
+        !grow_slots(pieces))
+        return rmr_fail_nomem(err, name);
+    rmr_status status = rmr_convert_pieces_append(pieces, piece, name, err);
+    if (status)
+        return status;
+    const rmr_convert_piece *added = &pieces->at[pieces->count - 1];
     size_t slot = find_slot(pieces, added->bytes, added->len);
     pieces->distinct += !pieces->slots[slot];
-    pieces->slots[slot] = (uint32_t)++pieces->count;
+    pieces->slots[slot] = (uint32_t)pieces->count;
     return RMR_OK;
 }
 

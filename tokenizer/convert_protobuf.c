@@ -147,7 +147,7 @@ static rmr_status read_piece(const reader *r, message m)
     piece.bytes = string.bytes;
     piece.len = (uint32_t)string.len;
     piece.id = (uint32_t)r->spm->pieces.count;
-    return rmr_convert_pieces_add(&r->spm->pieces, &piece, r->name, r->err);
+    return rmr_convert_pieces_append(&r->spm->pieces, &piece, r->name, r->err);
 }
 
 static rmr_status read_trainer(const reader *r, message m)
