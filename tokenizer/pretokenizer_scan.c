@@ -267,12 +267,13 @@ static inline size_t lower_word(const rmr_scanner *s, const unsigned char *text,
     return at < end && (class & LOWER) ? run_of(s, text, at, end, LOWER) : last;
 }
 
-/* UPPERS+ LOWERS* : as lower_word. */
+/* UPPERS+ LOWERS* , where lower_word has found nothing, so that no LOWERS
+ * follow; 0 when it does not match. */
 static inline size_t upper_word(const rmr_scanner *s, const unsigned char *text,
                                 size_t at, size_t end)
 {
     size_t to = run_of(s, text, at, end, UPPER);
-    return to > at ? run_of(s, text, to, end, LOWER) : 0;
+    return to > at ? to : 0;
 }
 
 /* o200k and Tekken: upper case begins a word. */
