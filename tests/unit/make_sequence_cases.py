@@ -54,6 +54,7 @@ PROCESSORS = [
     {"type": "Sequence", "processors": [BERT, TEMPLATE]},
     {"type": "Sequence", "processors": [TRIM, BERT]},
     {"type": "Sequence", "processors": [BERT, KEEP_FIRST]},
+    {"type": "Sequence", "processors": [TEMPLATE, KEEP_FIRST]},
 ]
 TRIMMERS = [TRIM, KEEP_FIRST,
             {"type": "Sequence", "processors": [TRIM, KEEP_FIRST]},
@@ -177,8 +178,10 @@ def main():
     # A token of more white space than the text has characters.
     replace = {"type": "Replace", "pattern": {"String": "b"},
                "content": "   "}
-    trims = [config(one) for one in TRIMMERS] + \
-        [config(TRIM, normalizer=replace)]
+    spaces = {"type": "Split", "pattern": {"String": " "},
+              "behavior": "MergedWithNext", "invert": False}
+    trims = [config(one, pre_tokenizer=pre) for one in TRIMMERS
+             for pre in (None, spaces)] + [config(TRIM, normalizer=replace)]
     decoders = [config(None, one, ADDED, normalizer) for one in DECODERS]
     here = Path(__file__).resolve().parent
     with open(here / "pair_cases.inc", "w") as out, \
