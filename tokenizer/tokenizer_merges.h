@@ -24,8 +24,8 @@ typedef struct rmr_merges {
     size_t mask;
     size_t count;
     uint64_t seed;
-    uint64_t *filter; /* by the same hash, a bit for each pair that there is:
-                       * most are none, and this is small enough to be near */
+    uint64_t *filter;   /* by the same hash, a bit for each pair that there is:
+                         * most are none, and this is small enough to be near */
     size_t filter_mask; /* of its bits */
 } rmr_merges;
 
