@@ -45,6 +45,24 @@ static rmr_status read_char(rmr_json_source source, const char *field,
 /* ---------------------------------------------------------------- replacing
  */
 
+/* As memmem, which is slow to begin with a short pattern. */
+static const unsigned char *find(const unsigned char *text, size_t len,
+                                 bytes pattern)
+{
+    enum { SHORT = 8 };
+    const unsigned char *at = text, *end = text + len;
+    if (pattern.len > SHORT)
+        return memmem(text, len, pattern.at, pattern.len);
+    while ((size_t)(end - at) >= pattern.len &&
+           (at = memchr(at, pattern.at[0],
+                        (size_t)(end - at) - pattern.len + 1))) {
+        if (!memcmp(at, pattern.at, pattern.len))
+            return at;
+        at++;
+    }
+    return NULL;
+}
+
 /* Appends text with `content` in the place of every `pattern`; an empty
  * pattern is before every character and at the end. */
 static void add_replaced(rmr_strings *out, const unsigned char *text,
@@ -59,7 +77,7 @@ static void add_replaced(rmr_strings *out, const unsigned char *text,
         len -= n;
     }
     while (pattern.len && len && !out->failed) {
-        const unsigned char *found = memmem(text, len, pattern.at, pattern.len);
+        const unsigned char *found = find(text, len, pattern);
         if (!found)
             break;
         rmr_strings_add(out, text, (size_t)(found - text));
