@@ -9,14 +9,25 @@ usage: make_sequence_cases.py
 import contextlib
 import json
 import sys
+import textwrap
 from pathlib import Path
+
+import tokenizers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "parity"))
 
 import c_literals  # noqa: E402
 from sequences_pair import END, FAILED, START, Reference  # noqa: E402
 
-WRITTEN = "/* Written by make_sequence_cases.py. */"
+WRITTEN = ("/*\n * {} - {}; written by make_sequence_cases.py from\n"
+           " * tokenizers " + tokenizers.__version__ + ", never by hand.\n */\n")
+
+
+def print_entry(*fields):
+    """One entry of a table, a field a line."""
+    print("    {" + ",\n     ".join(fields) + "},")
+
+
 VOCABULARY = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "a", "b", "c", "d", "e", "f",
               "g", "h", "##x", ".", " a", "a ", "Ġb", "▁c", "<0xC3>", "<0xA9>",
               "é", "##", "do", "not", "n't", "\u3000d", "##b", "## ", "##a",
@@ -112,6 +123,10 @@ def config(processor=None, decoder=None, added=(), normalizer=None,
                   "vocab": {s: i for i, s in enumerate(VOCABULARY)}}}
 
 
+def wrapped(text):
+    return ("\n" + " " * 6).join(textwrap.wrap(text, 72))
+
+
 def literal(value):
     return "NULL" if value is None else c_literals.literal(value.encode(), 4)
 
@@ -137,8 +152,8 @@ def pair_cases(reference, number, texts, options):
             full = dict(max_tokens=0, truncate=END, strategy=0, windows=0,
                         stride=0, no_special_tokens=0) | given
             values = ", ".join(f".{k} = {v}" for k, v in full.items() if v)
-            print(f"    {{{number}, {literal(first)}, {literal(second)}, "
-                  f"{{{values or '0'}}}, {literal(found)}}},")
+            print_entry(str(number), literal(first), literal(second),
+                        wrapped(f"{{{values or '0'}}}"), literal(found))
 
 
 def print_configs(name, configs):
@@ -164,8 +179,8 @@ def print_decodings(configs):
                 found = reference.decode(ids, bool(skip))
                 found = None if found == FAILED else found
                 values = ", ".join(f"{i}u" for i in ids) or "0"
-                print(f"    {{{number}, {len(ids)}, {{{values}}}, {skip}, "
-                      f"{literal(found)}}},")
+                print_entry(f"{number}, {len(ids)}", wrapped(f"{{{values}}}"),
+                            str(skip), literal(found))
     print("};")
 
 
@@ -186,7 +201,8 @@ def main():
     here = Path(__file__).resolve().parent
     with open(here / "pair_cases.inc", "w") as out, \
             contextlib.redirect_stdout(out):
-        print(WRITTEN)
+        print(WRITTEN.format("pair_cases.inc", "pairs, windows and trimmed "
+                             "offsets"))
         print_configs("pair", pairs)
         print_configs("trim", trims)
         print_pairs("pair", pairs, TEXTS, OPTIONS)
@@ -196,7 +212,7 @@ def main():
                      dict(max_tokens=4, windows=1)])
     with open(here / "decode_cases.inc", "w") as out, \
             contextlib.redirect_stdout(out):
-        print(WRITTEN)
+        print(WRITTEN.format("decode_cases.inc", "what ids decode to"))
         print_configs("decoder", decoders)
         print_decodings(decoders)
 

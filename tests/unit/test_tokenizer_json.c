@@ -159,27 +159,31 @@ static void test_ignored_parts(void **state)
 
 static void test_normalizer(void **state)
 {
-    CHECK(normalizer, {"null", RMR_OK, {0}},
-          {"[]", RMR_ERR_FORMAT, {"normalizer", "object"}},
-          {"{}", RMR_ERR_FORMAT, {"normalizer", "type"}},
-          {"{\"type\": \"NFKC\"}",
-           RMR_ERR_UNSUPPORTED,
-           {"normalizer.type \"NFKC\" is not supported", "BertNormalizer"}},
-          {"{\"type\": \"BertNormalizer\"}",
-           RMR_ERR_FORMAT,
-           {"normalizer", "clean_text"}},
-          {"{\"type\": \"BertNormalizer\", \"clean_text\": 1}",
-           RMR_ERR_FORMAT,
-           {"clean_text", "true or false"}},
-          {"{\"type\": \"BertNormalizer\", \"clean_text\": true, "
-           "\"handle_chinese_chars\": true, \"lowercase\": true, "
-           "\"strip_accents\": \"\"}",
-           RMR_ERR_FORMAT,
-           {"normalizer", "strip_accents"}},
-          {"{\"type\": \"BertNormalizer\", \"clean_text\": true, "
-           "\"handle_chinese_chars\": true, \"lowercase\": true}",
-           RMR_OK,
-           {0}});
+    CHECK(
+        normalizer, {"null", RMR_OK, {0}},
+        {"[]", RMR_ERR_FORMAT, {"normalizer", "object"}},
+        {"{}", RMR_ERR_FORMAT, {"normalizer", "type"}},
+        {"{\"type\": \"NFKX\"}",
+         RMR_ERR_UNSUPPORTED,
+         {"normalizer.type \"NFKX\" is not supported", "BertNormalizer"}},
+        {"{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, 1]}",
+         RMR_ERR_FORMAT,
+         {"normalizer.normalizers[1]", "object"}},
+        {"{\"type\": \"BertNormalizer\"}",
+         RMR_ERR_FORMAT,
+         {"normalizer", "clean_text"}},
+        {"{\"type\": \"BertNormalizer\", \"clean_text\": 1}",
+         RMR_ERR_FORMAT,
+         {"clean_text", "true or false"}},
+        {"{\"type\": \"BertNormalizer\", \"clean_text\": true, "
+         "\"handle_chinese_chars\": true, \"lowercase\": true, "
+         "\"strip_accents\": \"\"}",
+         RMR_ERR_FORMAT,
+         {"normalizer", "strip_accents"}},
+        {"{\"type\": \"BertNormalizer\", \"clean_text\": true, "
+         "\"handle_chinese_chars\": true, \"lowercase\": true}",
+         RMR_OK,
+         {0}});
 }
 
 static void test_pre_tokenizer(void **state)
@@ -189,8 +193,11 @@ static void test_pre_tokenizer(void **state)
           {"\"BertPreTokenizer\"", RMR_ERR_FORMAT, {"pre_tokenizer", "object"}},
           {"{\"type\": null}", RMR_ERR_FORMAT, {"pre_tokenizer", "type"}},
           {"{\"type\": \"ByteLevel\"}",
+           RMR_ERR_FORMAT,
+           {"pre_tokenizer", "add_prefix_space"}},
+          {"{\"type\": \"CharLevel\"}",
            RMR_ERR_UNSUPPORTED,
-           {"pre_tokenizer.type \"ByteLevel\" is not", "BertPreTokenizer"}},
+           {"pre_tokenizer.type \"CharLevel\" is not", "BertPreTokenizer"}},
           {"{\"type\": \"\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9"
            "\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9"
            "\\u00e9\\u00e9\\u00e9a\\u00e9\\u00e9\"}",
@@ -356,7 +363,12 @@ static void test_post_processor(void **state)
           {"{\"type\": \"BertProcessing\", \"cls\": [\"[CLS]\", 1], "
            "\"sep\": [\"[SEP]\", 77]}",
            RMR_ERR_FORMAT,
-           {"post_processor", "77"}},
+           {"post_processor", "77"}});
+}
+
+static void test_template(void **state)
+{
+    CHECK(post_processor,
           {TEMPLATE("{}"), RMR_ERR_FORMAT, {"post_processor", "single"}},
           {TEMPLATE("[]"), RMR_OK, {0}},
           {TEMPLATE("[" SEQUENCE ", " SEQUENCE "]"), RMR_OK, {0}},
@@ -418,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_vocabulary),
         cmocka_unit_test(test_added_tokens),
         cmocka_unit_test(test_post_processor),
+        cmocka_unit_test(test_template),
         cmocka_unit_test(test_odd_files),
     };
     return cmocka_run_group_tests_name("tokenizer.json", tests, make_directory,
