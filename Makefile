@@ -31,7 +31,7 @@ build/config.mk: configure
 
 CORE_SRC := $(sort $(wildcard common/base/*.c common/model/*.c \
 	common/runtime/*.c common/wire/*.c kernels/*.c kernels/scalar/*.c \
-	kernels/blas/*.c kernels/x86/*.c tokenizer/*.c))
+	kernels/blas/*.c kernels/x86/*.c tokenizer/*.c tokenizer/*/*.c))
 CLI_SRC := $(sort $(wildcard common/cli/*.c))
 SQLITE_SRC := $(sort $(wildcard sqlite-ext/*.c))
 NGINX_FILES := $(sort $(wildcard nginx-module/*.c nginx-module/*.h \
@@ -337,6 +337,14 @@ parity: check-parity $(REFERENCE) $(TOKENIZERS)
 		--models $(dir $(MINILM))
 	$(REFERENCE_PYTHON) tests/parity/tokenizer_parity.py --cuts \
 		--real 4000 --random 200000 --seed 2 --models $(dir $(MINILM))
+	$(REFERENCE_PYTHON) tests/parity/normalizer_live.py \
+		$(dir $(TOKENIZERS))deberta-v3/tokenizer.json
+	$(REFERENCE_PYTHON) tests/parity/pretokenizer_live.py
+	$(REFERENCE_PYTHON) tests/parity/regex_live.py
+	$(REFERENCE_PYTHON) tests/parity/pairs_live.py --cases 3000
+	$(REFERENCE_PYTHON) tests/parity/decode_live.py --cases 3000
+	$(REFERENCE_PYTHON) tests/parity/convert_live.py \
+		--models $(dir $(MINILM))
 
 # Each target for SECONDS, from the committed corpus; what it finds new stays
 # in build/fuzz/corpus, what breaks a promise in build/fuzz.

@@ -9,7 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/file.h"
-#include "tokenizer/pretokenizer.h"
+#include "tokenizer/pretokenizer/pretokenizer.h"
 #include "tokenizer/tokenizer_internal.h"
 
 /* ------------------------------------------------------------------ opening */

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "tokenizer/tokenizer_unicode.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/text/tokenizer_unicode.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 /* ------------------------------------------------------------------ opening */
 

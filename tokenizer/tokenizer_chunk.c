@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "tokenizer/tokenizer_unicode.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/text/tokenizer_unicode.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 /* What ends between two tokens, at the beginning of the second. */
 enum { EDGE_NONE, EDGE_TOKEN, EDGE_WORD, EDGE_SENTENCE };

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 /* -------------------------------------------------------------------- names */
 

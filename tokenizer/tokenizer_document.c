@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 /* ----------------------------------------------------- finding the tables */
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "tokenizer/tokenizer_unicode.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/text/tokenizer_unicode.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 /* Bytes that are looked at first, and at most, each time: about a cache. Tests
  * make them small, so that every text is cut in many places. */

@@ -15,14 +15,14 @@
 #include <stdint.h>
 #include "common/base/error.h"
 #include "common/base/json.h"
-#include "tokenizer/decoder.h"
-#include "tokenizer/postprocessor.h"
+#include "tokenizer/decoder/decoder.h"
+#include "tokenizer/postprocessor/postprocessor.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_document.h"
-#include "tokenizer/tokenizer_regex.h"
-#include "tokenizer/tokenizer_spacing.h"
-#include "tokenizer/tokenizer_text.h"
-#include "tokenizer/tokenizer_trie.h"
+#include "tokenizer/regex/tokenizer_regex.h"
+#include "tokenizer/postprocessor/tokenizer_spacing.h"
+#include "tokenizer/text/tokenizer_text.h"
+#include "tokenizer/model/tokenizer_trie.h"
 
 /* ids are below this: a table by id stays small. */
 #define RMR_TOKENIZER_MAX_ID (1 << 24)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 /* More in several windows are refused. */
 #define MOST_TOKENS ((size_t)1 << 26)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer/tokenizer_internal.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 #define SHIM_API __attribute__((visibility("default")))
 

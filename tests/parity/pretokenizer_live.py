@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = "0.23.3"
 SOURCES = ["tokenizer/pretokenizer*.c", "tokenizer/tokenizer_component.c",
            "tokenizer/tokenizer_regex*.c", "tokenizer/tokenizer_scratch.c",
-           "tokenizer/tokenizer_text.c", "tokenizer/tokenizer_unicode.c",
+           "tokenizer/text/tokenizer_text.c", "tokenizer/text/tokenizer_unicode.c",
            "tests/parity/pretokenizer_shim.c",
            *(f"common/base/{name}.c"
              for name in ("alloc", "error", "file", "json"))]

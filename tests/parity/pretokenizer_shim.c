@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/base/alloc.h"
-#include "tokenizer/pretokenizer.h"
+#include "tokenizer/pretokenizer/pretokenizer.h"
 
 #define SHIM_API __attribute__((visibility("default")))
 

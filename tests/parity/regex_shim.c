@@ -5,7 +5,7 @@
  */
 #include <string.h>
 #include "common/base/alloc.h"
-#include "tokenizer/tokenizer_regex.h"
+#include "tokenizer/regex/tokenizer_regex.h"
 
 #define SHIM_API __attribute__((visibility("default")))
 

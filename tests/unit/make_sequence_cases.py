@@ -201,8 +201,7 @@ def main():
     here = Path(__file__).resolve().parent
     with open(here / "pair_cases.inc", "w") as out, \
             contextlib.redirect_stdout(out):
-        print(WRITTEN.format("pair_cases.inc", "pairs, windows and trimmed "
-                             "offsets"))
+        print(WRITTEN.format("pair_cases.inc", "pairs and windows"))
         print_configs("pair", pairs)
         print_configs("trim", trims)
         print_pairs("pair", pairs, TEXTS, OPTIONS)

@@ -5,9 +5,9 @@
  */
 #include "tests/unit/unit.h"
 #include "common/base/alloc.h"
-#include "tokenizer/tokenizer_bytechars.h"
-#include "tokenizer/tokenizer_pieces.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/text/tokenizer_bytechars.h"
+#include "tokenizer/model/tokenizer_pieces.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 enum { MAX_TOKENS = 256 + 400, MAX_BYTES = 24, MAX_WORD = 6000 };
 

@@ -9,7 +9,7 @@
 #include "tests/unit/unit.h"
 #include "common/base/alloc.h"
 #include "tokenizer/tokenizer_internal.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 typedef struct normalizer_case {
     int normalizer;

@@ -4,7 +4,7 @@
  * standard's, of the version that each table has.
  */
 #include "tests/unit/unit.h"
-#include "tokenizer/tokenizer_unicode.h"
+#include "tokenizer/text/tokenizer_unicode.h"
 
 static void test_compatibility_decompositions(void **state)
 {

@@ -10,7 +10,7 @@
 #include "tests/unit/tiny_model.h"
 #include "tests/unit/unit.h"
 #include "common/base/alloc.h"
-#include "tokenizer/pretokenizer.h"
+#include "tokenizer/pretokenizer/pretokenizer.h"
 
 typedef struct pre_tokenizer_case {
     size_t pre_tokenizer;

@@ -5,9 +5,9 @@
  */
 #include "tests/unit/tiny_model.h"
 #include "tests/unit/unit.h"
-#include "tokenizer/tokenizer_trie.h"
-#include "tokenizer/tokenizer_unicode.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/model/tokenizer_trie.h"
+#include "tokenizer/text/tokenizer_unicode.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 /* -------------------------------------------------------------------- UTF-8 */
 

@@ -6,8 +6,8 @@
  */
 #include "common/base/alloc.h"
 #include "tests/unit/unit.h"
-#include "tokenizer/tokenizer_regex.h"
-#include "tokenizer/tokenizer_utf8.h"
+#include "tokenizer/regex/tokenizer_regex.h"
+#include "tokenizer/text/tokenizer_utf8.h"
 
 static rmr_regex *open_regex(const char *pattern)
 {
