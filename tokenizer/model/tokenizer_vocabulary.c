@@ -196,15 +196,17 @@ static rmr_status begin(reading *r, rmr_vocabulary *v,
     return RMR_OK;
 }
 
-static void finish(reading *r)
+static rmr_status finish(reading *r, rmr_error *err)
 {
     rmr_vocabulary *v = r->v;
     char *strings = rmr_realloc(v->strings, r->strings_used);
-    if (strings)
-        v->strings = strings;
+    if (!strings)
+        return rmr_fail_nomem(err, r->name);
+    v->strings = strings;
     v->count = 0;
     for (uint32_t id = 0; id < v->id_limit; id++)
         v->count += v->entries[id].at != 0;
+    return RMR_OK;
 }
 
 rmr_status rmr_vocabulary_read(rmr_vocabulary *vocabulary,
@@ -224,10 +226,10 @@ rmr_status rmr_vocabulary_read(rmr_vocabulary *vocabulary,
            more && !(status = add(&r, id, string, err)))
         ;
     rmr_json_cursor_end(&cursor);
+    if (!status)
+        status = finish(&r, err);
     if (status)
         rmr_vocabulary_free(vocabulary);
-    else
-        finish(&r);
     return status;
 }
 
@@ -261,10 +263,8 @@ rmr_status rmr_vocabulary_read_scores(rmr_vocabulary *vocabulary,
         grown[id] = document->scores ? document->scores[id] : score;
     }
     rmr_json_cursor_end(&cursor);
-    if (!status) {
-        finish(&r);
+    if (!status && !(status = finish(&r, err)))
         return status;
-    }
     rmr_vocabulary_free(vocabulary);
     rmr_free(*scores);
     *scores = NULL;
