@@ -456,6 +456,8 @@ static void test_lying_maps(void **state)
 /* ------------------------------------------------------------ out of memory */
 
 #ifdef RMR_FAULT_INJECTION
+/* A pattern may do without memory for machine code, and nothing else without
+ * any. */
 static void test_out_of_memory(void **state)
 {
     static const unsigned char text[] =
@@ -466,20 +468,22 @@ static void test_out_of_memory(void **state)
         " \xE4\xB8\xAD''aa ab\xEA\xB0\x81 \n b";
     (void)state;
     for (size_t i = 0; i < LENGTH(normalizers); i++) {
-        rmr_status status = RMR_ERR_NOMEM;
-        for (uint64_t nth = 1; status; nth++) {
+        int patterns = strstr(normalizers[i], "Regex") != NULL;
+        int failed = 1;
+        for (uint64_t nth = 1; failed; nth++) {
             struct rmr_encoder_scratch scratch = {.open_end = 1};
             rmr_normalizer normalizer;
             rmr_error err = {0};
             rmr_alloc_fail_at(nth, 0);
-            status = open_json(&normalizer, normalizers[i], &err);
+            rmr_status status = open_json(&normalizer, normalizers[i], &err);
             if (!status)
                 status = rmr_normalizer_run(&normalizer, text, 0,
                                             sizeof text - 1, &scratch);
-            int failed = rmr_alloc_failed();
+            failed = rmr_alloc_failed();
             rmr_alloc_fail_at(0, 0);
             assert_true(!status || status == RMR_ERR_NOMEM);
-            assert_int_equal(status != RMR_OK, failed);
+            assert_true(patterns ? failed || !status
+                                 : failed == (status != RMR_OK));
             rmr_encoder_scratch_clear(&scratch);
             rmr_normalizer_close(&normalizer);
         }
