@@ -1,10 +1,12 @@
 /*
- * fuzz_text.c - any bytes as a text, through a tokenizer of the corpus that the
- * first byte chooses: a text can be anything, so encoding it must never fail
- * but for its length, or for a pattern that takes too long on it.
+ * fuzz_text.c - any bytes as a text, a pair, chunks and ids, through a
+ * tokenizer of the corpus that the first byte chooses: a text can be anything,
+ * so encoding it must never fail but for its length, or for a pattern that
+ * takes too long on it.
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/encode.h"
+#include "tests/fuzz/sequences.h"
 
 static const char *const names[] = {
     "bert",
@@ -51,7 +53,13 @@ static const rmr_tokenizer *tokenizer_of(uint8_t choice)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size > 0)
-        check_encoding(tokenizer_of(data[0]), (const char *)data + 1, size - 1);
+    if (!size)
+        return 0;
+    const rmr_tokenizer *tokenizer = tokenizer_of(data[0]);
+    const char *text = (const char *)data + 1;
+    check_encoding(tokenizer, text, size - 1);
+    check_pair(tokenizer, text, size - 1);
+    check_chunks(tokenizer, text, size - 1);
+    check_decoding(tokenizer, text, size - 1);
     return 0;
 }
