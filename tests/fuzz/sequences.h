@@ -1,8 +1,7 @@
 /*
  * sequences.h - what pairs, windows, chunks and decoding promise, whatever the
  * text: offsets inside the right text, windows and chunks within their limit,
- * decoded text that ends. It knows nothing of what the
- * right tokens are.
+ * decoded text that ends. It knows nothing of what the right tokens are.
  */
 #ifndef RMR_TESTS_FUZZ_SEQUENCES_H
 #define RMR_TESTS_FUZZ_SEQUENCES_H
