@@ -408,6 +408,9 @@ def show_speed(cases, library):
         except Refused as refusal:
             print(f"{case.name:28}REFUSED {str(refusal)[:90]}")
             continue
+        except Exception as error:  # the reference's own kind
+            print(f"{case.name:28}the reference fails: {error}")
+            continue
         cells = "".join(
             f"{ours:8.1f}{batch:8.2f}{single:8.2f}"
             f"{ours / max(batch, single):7.1f}x"
