@@ -112,7 +112,8 @@ const rmr_component *rmr_decoder_component(size_t index);
  *
  * local: cutting the text between an ASCII letter or digit and a single space
  * that an ASCII letter follows, and running both parts with open_end and
- * open_start, gives what running the whole gives. A function of self.
+ * open_start, gives what running the whole gives; and the place is still one
+ * such, for the steps that come after. A function of self.
  */
 typedef struct rmr_normalizer_type {
     rmr_component component;
