@@ -208,7 +208,7 @@ static int push_text(run *r, size_t *count, const rmr_post_piece *piece,
         if (!push_token(encoding, count, token))
             return 0;
     }
-    for (size_t i = 0; i < piece->num_trims && *count > from; i++)
+    for (size_t i = 0; i<piece->num_trims && * count> from; i++)
         rmr_spacing_trim(r->tokenizer, piece->trims[i], p->text, encoding,
                          first, encoding->spare + from, *count - from);
     return 1;
