@@ -208,9 +208,10 @@ static int push_text(run *r, size_t *count, const rmr_post_piece *piece,
         if (!push_token(encoding, count, token))
             return 0;
     }
-    for (size_t i = 0; i<piece->num_trims && * count> from; i++)
+    size_t added = *count - from;
+    for (size_t i = 0; added && i < piece->num_trims; i++)
         rmr_spacing_trim(r->tokenizer, piece->trims[i], p->text, encoding,
-                         first, encoding->spare + from, *count - from);
+                         first, encoding->spare + from, added);
     return 1;
 }
 
