@@ -68,6 +68,9 @@ void rmr_strings_add(rmr_strings *list, const unsigned char *bytes, size_t len)
 
 void rmr_strings_end(rmr_strings *list)
 {
+    /* Also a list of empty strings has somewhere to point to. */
+    if (!list->bytes)
+        rmr_strings_add(list, NULL, 0);
     size_t *ends = rmr_grow(list->ends, &list->end_capacity, list->count + 1,
                             sizeof *ends);
     if (!ends) {
