@@ -104,6 +104,7 @@ typedef struct rmr_model_options {
     rmr_dtype dtype;    /* arithmetic; default RMR_DTYPE_F32 */
     const char *sha256; /* 64 hex digits that model.safetensors must have, or
                          * NULL; refused for sharded weights */
+    int tokenizer_only; /* 1: nothing but the tokenizer; default 0 */
 } rmr_model_options;
 
 RMR_API void rmr_model_options_init(rmr_model_options *options);
@@ -120,8 +121,14 @@ RMR_API void rmr_model_options_init(rmr_model_options *options);
  * replace a model by renaming a new directory over it, never by writing into
  * its files.
  *
+ * With tokenizer_only the directory needs a tokenizer and no more: config.json
+ * and the weights may be absent, or of a model that is not supported. What is
+ * opened tokenizes, detokenizes and chunks; embedding refuses it. Its
+ * max_tokens is what the whole model's would be where only the files that say
+ * so are read; 0 where none does.
+ *
  * Errors: IO, FORMAT, UNSUPPORTED, RANGE (non-finite weights, absurd sizes,
- * sha256 that differs), NOMEM.
+ * sha256 that differs or goes with tokenizer_only), NOMEM.
  */
 RMR_API rmr_status rmr_model_open(rmr_model **out, const char *path,
                                   const rmr_model_options *options,
@@ -131,7 +138,8 @@ RMR_API rmr_status rmr_model_open(rmr_model **out, const char *path,
 RMR_API rmr_model *rmr_model_retain(rmr_model *model);
 RMR_API void rmr_model_release(rmr_model *model);
 
-/* What a model is. Strings live as long as the model. */
+/* What a model is. Strings live as long as the model. Of a tokenizer alone
+ * there are path and max_tokens, where 0 means that no file says. */
 typedef struct rmr_model_info {
     size_t size;
     const char *path;         /* as first opened */
@@ -281,7 +289,8 @@ typedef enum rmr_boundary {
 typedef struct rmr_chunk_options {
     size_t size;
     uint32_t max_tokens;   /* of a chunk, special tokens included; default 0:
-                            * what the model takes */
+                            * what the model takes; RANGE where nothing says
+                            * how many that are */
     uint32_t overlap;      /* tokens that a chunk repeats of the one before, at
                             * most; default 0 */
     rmr_boundary boundary; /* default RMR_BOUNDARY_SENTENCE */
@@ -395,8 +404,8 @@ typedef struct rmr_text_result {
  * Hands count >= 1 texts to the engine. Texts are copied; the model is
  * retained; done may be NULL. On success the caller owns one reference of
  * *out, also when done has already run. Errors here: BUSY, RANGE, TOO_LONG
- * (more text than the queue holds), NOMEM; whatever happens later is the job's
- * own status.
+ * (more text than the queue holds), UNSUPPORTED (the model is a tokenizer
+ * alone), NOMEM; whatever happens later is the job's own status.
  */
 RMR_API rmr_status rmr_embed_start(rmr_engine *engine, rmr_model *model,
                                    const rmr_text *texts, size_t count,

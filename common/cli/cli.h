@@ -215,6 +215,33 @@ int cli_output_close(cli_output *output, int keep);
  * float32. */
 void cli_npy_header(char header[CLI_NPY_HEADER], uint64_t rows, size_t dim);
 
+/* ------------------------------------------------------------ cli_stream.c */
+
+/* A model's tokenizer between texts and standard output. Starts zeroed. */
+typedef struct cli_stream {
+    cli_input input;
+    cli_output output;
+    rmr_model *model; /* its tokenizer alone */
+    rmr_tokens *tokens;
+    uint32_t max_tokens; /* that the model takes; 0: no file says */
+} cli_stream;
+
+/* Opens all of it; input and field are those of cli_input_open. Returns an exit
+ * code; the caller closes whatever it is. */
+int cli_stream_open(cli_stream *stream, const char *model, const char *input,
+                    const char *field);
+void cli_stream_close(cli_stream *stream);
+
+/* Writes what is to be written of a text. Returns an exit code. */
+typedef int cli_stream_text(void *user, rmr_text text);
+
+/* Calls take with each text as it comes, until one fails, and ends the output.
+ * Returns an exit code. */
+int cli_stream_run(cli_stream *stream, cli_stream_text *take, void *user);
+
+/* Prints a sentence about the line last taken. Returns CLI_FAILED. */
+int cli_stream_failed(const cli_stream *stream, const char *reason);
+
 /* ------------------------------------------------------------- cli_texts.c */
 
 /* A growing list of texts in one block of memory. */

@@ -1,10 +1,9 @@
 /*
  * cli_chunk.c - `remora chunk`: texts in pieces that the model can take, as
- * JSON lines. It must never compute with the model.
+ * JSON lines. It must never need more of the model than its tokenizer.
  */
 #include "cli.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static const char help[] =
@@ -20,7 +19,8 @@ static const char help[] =
     "  --input FILE     read the texts from FILE (default: standard input)\n"
     "  --jsonl FIELD    each line is a JSON object with the text in FIELD;\n"
     "                   blank lines are skipped\n"
-    "  --max-tokens N   of a chunk (default: what the model takes)\n"
+    "  --max-tokens N   of a chunk (default: what the model takes; needed\n"
+    "                   where no file says that)\n"
     "  --overlap N      tokens that a chunk repeats of the one before, at\n"
     "                   most (default: 0)\n"
     "  --boundary UNIT  sentence, word or token: what chunks end with\n"
@@ -43,19 +43,16 @@ const cli_command cli_chunk_command = {
 };
 
 typedef struct chunk_run {
-    cli_input input;
-    cli_output output;
-    rmr_model *model;
-    rmr_tokens *tokens;
+    cli_stream stream;
     rmr_chunk_options options;
 } chunk_run;
 
 static int write_chunk(chunk_run *run, rmr_text text, const rmr_chunk *chunk)
 {
-    cli_output *out = &run->output;
+    cli_output *out = &run->stream.output;
 
     cli_output_string(out, "{\"line\":");
-    cli_output_number(out, run->input.line);
+    cli_output_number(out, run->stream.input.line);
     cli_output_string(out, ",\"start\":");
     cli_output_number(out, chunk->start);
     cli_output_string(out, ",\"end\":");
@@ -68,16 +65,16 @@ static int write_chunk(chunk_run *run, rmr_text text, const rmr_chunk *chunk)
     return cli_output_string(out, "}\n");
 }
 
-static int chunk_text(chunk_run *run, rmr_text text)
+static int chunk_text(void *user, rmr_text text)
 {
+    chunk_run *run = user;
     const rmr_chunk *chunks;
     size_t count;
     rmr_error err;
 
-    if (rmr_chunk_text(run->model, text, &run->options, run->tokens, &chunks,
-                       &count, &err) != RMR_OK) {
-        return cli_failed("%s: line %" PRIu64 ": %s", run->input.name,
-                          run->input.line, err.message);
+    if (rmr_chunk_text(run->stream.model, text, &run->options,
+                       run->stream.tokens, &chunks, &count, &err) != RMR_OK) {
+        return cli_stream_failed(&run->stream, err.message);
     }
     for (size_t i = 0; i < count; i++) {
         if (write_chunk(run, text, &chunks[i]) != CLI_OK) {
@@ -87,41 +84,15 @@ static int chunk_text(chunk_run *run, rmr_text text)
     return CLI_OK;
 }
 
-static int stream(chunk_run *run)
+/* Whether there is a limit. Returns an exit code. */
+static int check_limit(const chunk_run *run, const char *model)
 {
-    for (;;) {
-        rmr_text text;
-        cli_read got = cli_input_text(&run->input, 0, &text);
-
-        if (got == CLI_READ_AGAIN) {
-            if (cli_output_flush(&run->output) != CLI_OK) {
-                return CLI_FAILED;
-            }
-            got = cli_input_text(&run->input, 1, &text);
-        }
-        if (got != CLI_READ_TEXT) {
-            return got == CLI_READ_END ? CLI_OK : CLI_FAILED;
-        }
-        if (chunk_text(run, text) != CLI_OK) {
-            return CLI_FAILED;
-        }
+    if (run->options.max_tokens || run->stream.max_tokens) {
+        return CLI_OK;
     }
-}
-
-static int chunk(chunk_run *run, const char *path)
-{
-    rmr_error err;
-    int code;
-
-    if (rmr_model_open(&run->model, path, NULL, &err) != RMR_OK ||
-        rmr_tokens_new(&run->tokens, &err) != RMR_OK) {
-        return cli_failed("%s", err.message);
-    }
-    code = stream(run);
-    if (cli_output_close(&run->output, 1) != CLI_OK) {
-        code = CLI_FAILED;
-    }
-    return code;
+    return cli_failed("%s does not say how many tokens its model takes: give "
+                      "--max-tokens",
+                      model);
 }
 
 /* Reads a --boundary. Returns an exit code. */
@@ -172,15 +143,13 @@ static int chunk_main(int argc, char **argv)
     if (code != CLI_OK) {
         return code;
     }
-    code = cli_input_open(&run.input, input, field);
+    code = cli_stream_open(&run.stream, model, input, field);
     if (code == CLI_OK) {
-        code = cli_output_open(&run.output, NULL);
+        code = check_limit(&run, model);
     }
     if (code == CLI_OK) {
-        code = chunk(&run, model);
+        code = cli_stream_run(&run.stream, chunk_text, &run);
     }
-    rmr_tokens_free(run.tokens);
-    rmr_model_release(run.model);
-    cli_input_close(&run.input);
+    cli_stream_close(&run.stream);
     return code;
 }

@@ -1,7 +1,7 @@
 /*
  * cli_detokenize.c - `remora detokenize`: the text of token ids, as JSON
- * lines. It must never compute with the model, nor take a line for ids that is
- * not all of ids.
+ * lines. It must never need more of the model than its tokenizer, nor take a
+ * line for ids that is not all of ids.
  */
 #include "cli.h"
 
@@ -33,21 +33,12 @@ const cli_command cli_detokenize_command = {
 };
 
 typedef struct detokenize_run {
-    cli_input input;
-    cli_output output;
-    rmr_model *model;
-    rmr_tokens *tokens;
+    cli_stream stream;
     int skip_special;
     uint32_t *ids; /* [count] of the line */
     size_t count;
     size_t cap;
 } detokenize_run;
-
-static int bad_line(const detokenize_run *run, const char *reason)
-{
-    return cli_failed("%s: line %" PRIu64 ": %s", run->input.name,
-                      run->input.line, reason);
-}
 
 static int add_id(detokenize_run *run, uint32_t id)
 {
@@ -71,16 +62,18 @@ static int read_array(detokenize_run *run, const json_t *array)
     const json_t *value;
 
     if (!json_is_array(array)) {
-        return bad_line(run, "neither an array of ids nor an object with one "
-                             "as \"ids\"");
+        return cli_stream_failed(
+            &run->stream, "neither an array of ids nor an object with one "
+                          "as \"ids\"");
     }
     json_array_foreach(array, i, value)
     {
         json_int_t id = json_integer_value(value);
 
         if (!json_is_integer(value) || id < 0 || id > UINT32_MAX) {
-            return bad_line(run, "an id is no whole number from 0 to "
-                                 "4294967295");
+            return cli_stream_failed(&run->stream,
+                                     "an id is no whole number from 0 to "
+                                     "4294967295");
         }
         if (add_id(run, (uint32_t)id) != CLI_OK) {
             return CLI_FAILED;
@@ -97,7 +90,8 @@ static int read_json(detokenize_run *run, rmr_text line)
 
     if (!root) {
         return cli_failed("%s: line %" PRIu64 ", byte %d: not valid JSON",
-                          run->input.name, run->input.line, error.position);
+                          run->stream.input.name, run->stream.input.line,
+                          error.position);
     }
     code = read_array(run, json_is_object(root) ? json_object_get(root, "ids")
                                                 : root);
@@ -127,8 +121,9 @@ static int read_numbers(detokenize_run *run, rmr_text line)
         }
         if (digits == 0 || id > UINT32_MAX ||
             (at < line.len && !memchr(" \t\r", line.data[at], 3))) {
-            return bad_line(run, "an id is no whole number from 0 to "
-                                 "4294967295");
+            return cli_stream_failed(&run->stream,
+                                     "an id is no whole number from 0 to "
+                                     "4294967295");
         }
         if (add_id(run, (uint32_t)id) != CLI_OK) {
             return CLI_FAILED;
@@ -136,8 +131,10 @@ static int read_numbers(detokenize_run *run, rmr_text line)
     }
 }
 
-static int detokenize_line(detokenize_run *run, rmr_text line)
+static int detokenize_line(void *user, rmr_text line)
 {
+    detokenize_run *run = user;
+    cli_stream *stream = &run->stream;
     rmr_error err;
     rmr_text text;
     size_t blank = 0;
@@ -153,50 +150,13 @@ static int detokenize_line(detokenize_run *run, rmr_text line)
     if (code != CLI_OK) {
         return code;
     }
-    if (rmr_detokenize(run->model, run->ids, run->count, run->skip_special,
-                       run->tokens, &text, &err) != RMR_OK) {
-        return bad_line(run, err.message);
+    if (rmr_detokenize(stream->model, run->ids, run->count, run->skip_special,
+                       stream->tokens, &text, &err) != RMR_OK) {
+        return cli_stream_failed(stream, err.message);
     }
-    cli_output_string(&run->output, "{\"text\":");
-    cli_output_json_text(&run->output, text);
-    return cli_output_string(&run->output, "}\n");
-}
-
-static int stream(detokenize_run *run)
-{
-    for (;;) {
-        rmr_text line;
-        cli_read got = cli_input_text(&run->input, 0, &line);
-
-        if (got == CLI_READ_AGAIN) {
-            if (cli_output_flush(&run->output) != CLI_OK) {
-                return CLI_FAILED;
-            }
-            got = cli_input_text(&run->input, 1, &line);
-        }
-        if (got != CLI_READ_TEXT) {
-            return got == CLI_READ_END ? CLI_OK : CLI_FAILED;
-        }
-        if (detokenize_line(run, line) != CLI_OK) {
-            return CLI_FAILED;
-        }
-    }
-}
-
-static int detokenize(detokenize_run *run, const char *path)
-{
-    rmr_error err;
-    int code;
-
-    if (rmr_model_open(&run->model, path, NULL, &err) != RMR_OK ||
-        rmr_tokens_new(&run->tokens, &err) != RMR_OK) {
-        return cli_failed("%s", err.message);
-    }
-    code = stream(run);
-    if (cli_output_close(&run->output, 1) != CLI_OK) {
-        code = CLI_FAILED;
-    }
-    return code;
+    cli_output_string(&stream->output, "{\"text\":");
+    cli_output_json_text(&stream->output, text);
+    return cli_output_string(&stream->output, "}\n");
 }
 
 static int detokenize_main(int argc, char **argv)
@@ -215,16 +175,11 @@ static int detokenize_main(int argc, char **argv)
     if (code != CLI_CONTINUE) {
         return code;
     }
-    code = cli_input_open(&run.input, input, NULL);
+    code = cli_stream_open(&run.stream, model, input, NULL);
     if (code == CLI_OK) {
-        code = cli_output_open(&run.output, NULL);
+        code = cli_stream_run(&run.stream, detokenize_line, &run);
     }
-    if (code == CLI_OK) {
-        code = detokenize(&run, model);
-    }
-    rmr_tokens_free(run.tokens);
-    rmr_model_release(run.model);
-    cli_input_close(&run.input);
+    cli_stream_close(&run.stream);
     free(run.ids);
     return code;
 }

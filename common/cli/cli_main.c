@@ -40,7 +40,8 @@ static int print_help(void)
         &out,
         "\n"
         "MODEL is a directory with config.json, tokenizer.json and "
-        "model.safetensors.\n"
+        "model.safetensors;\n"
+        "tokenize, detokenize and chunk need nothing but its tokenizer.\n"
         "`remora COMMAND --help` says what a command takes; "
         "`remora --version` which\n"
         "version this is. Exit codes: 0 done, 1 failed, 2 wrong usage.\n");

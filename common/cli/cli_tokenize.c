@@ -1,10 +1,10 @@
 /*
  * cli_tokenize.c - `remora tokenize`: what the model would see of each text
- * or pair, as JSON lines. It must never compute with the model.
+ * or pair, as JSON lines. It must never need more of the model than its
+ * tokenizer.
  */
 #include "cli.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static const char help[] =
@@ -21,7 +21,8 @@ static const char help[] =
     "  --pair FIELD      with --jsonl: the second text of a pair is in FIELD;\n"
     "                    \"type_ids\" and \"texts\" (0, 1 or null: of neither\n"
     "                    text) are written too\n"
-    "  --max-tokens N    the limit (default: what the model takes)\n"
+    "  --max-tokens N    the limit (default: what the model takes; none where\n"
+    "                    no file says that)\n"
     "  --no-truncate     all tokens, however many the model takes\n"
     "  --stride N        nothing is cut: a line for each window, which has N\n"
     "                    tokens of a text in common with the one before\n"
@@ -41,10 +42,7 @@ const cli_command cli_tokenize_command = {
 };
 
 typedef struct tokenize_run {
-    cli_input input;
-    cli_output output;
-    rmr_model *model;
-    rmr_tokens *tokens;
+    cli_stream stream;
     rmr_tokenize_options options;
     int chars; /* offsets count code points */
     uint64_t texts;
@@ -64,12 +62,13 @@ static void write_numbers(cli_output *out, const char *name,
 static void write_strings(tokenize_run *run, const rmr_token *tokens,
                           size_t count)
 {
-    cli_output *out = &run->output;
+    const rmr_model *model = run->stream.model;
+    cli_output *out = &run->stream.output;
 
     cli_output_string(out, "],\"tokens\":[");
     for (size_t i = 0; i < count; i++) {
         cli_output_string(out, i ? "," : "");
-        cli_output_json_string(out, rmr_token_string(run->model, tokens[i].id));
+        cli_output_json_string(out, rmr_token_string(model, tokens[i].id));
     }
 }
 
@@ -101,13 +100,14 @@ static void write_offsets(cli_output *out, const rmr_token *tokens,
 /* A line for each window. */
 static int write_tokens(tokenize_run *run)
 {
-    cli_output *out = &run->output;
+    cli_output *out = &run->stream.output;
+    const rmr_tokens *list = run->stream.tokens;
     size_t count;
     size_t num_windows;
-    const rmr_token *tokens = rmr_tokens_data(run->tokens, &count);
-    const rmr_window *windows = rmr_tokens_windows(run->tokens, &num_windows);
-    const unsigned char *texts = rmr_tokens_texts(run->tokens);
-    int truncated = rmr_tokens_truncated(run->tokens) && !run->options.windows;
+    const rmr_token *tokens = rmr_tokens_data(list, &count);
+    const rmr_window *windows = rmr_tokens_windows(list, &num_windows);
+    const unsigned char *texts = rmr_tokens_texts(list);
+    int truncated = rmr_tokens_truncated(list) && !run->options.windows;
 
     for (size_t i = 0; i < num_windows; i++) {
         const rmr_token *first = tokens + windows[i].start;
@@ -115,7 +115,7 @@ static int write_tokens(tokenize_run *run)
         count = windows[i].end - windows[i].start;
         write_numbers(out, "{\"ids\":[", first, count, 0);
         write_strings(run, first, count);
-        if (run->input.pair) {
+        if (run->stream.input.pair) {
             write_numbers(out, "],\"type_ids\":[", first, count, 1);
             write_texts(out, texts + windows[i].start, count);
         }
@@ -128,62 +128,31 @@ static int write_tokens(tokenize_run *run)
     return cli_output_string(out, "");
 }
 
-static int tokenize_text(tokenize_run *run, rmr_text text)
+static int tokenize_text(void *user, rmr_text text)
 {
-    const rmr_text *second = run->input.pair ? &run->input.second : NULL;
+    tokenize_run *run = user;
+    cli_stream *stream = &run->stream;
+    const rmr_text *second = stream->input.pair ? &stream->input.second : NULL;
     rmr_error err;
 
-    if (rmr_tokenize_pair(run->model, text, second, &run->options, run->tokens,
-                          &err) != RMR_OK) {
-        return cli_failed("%s: line %" PRIu64 ": %s", run->input.name,
-                          run->input.line, err.message);
+    if (rmr_tokenize_pair(stream->model, text, second, &run->options,
+                          stream->tokens, &err) != RMR_OK) {
+        return cli_stream_failed(stream, err.message);
     }
     if (run->chars) {
-        rmr_tokens_use_code_points(run->tokens, text, second);
+        rmr_tokens_use_code_points(stream->tokens, text, second);
     }
     return write_tokens(run);
 }
 
-static int stream(tokenize_run *run)
+static int tokenize(tokenize_run *run, int whole)
 {
-    for (;;) {
-        rmr_text text;
-        cli_read got = cli_input_text(&run->input, 0, &text);
-
-        if (got == CLI_READ_AGAIN) {
-            /* Nothing to do but wait: whoever reads may want what is there. */
-            if (cli_output_flush(&run->output) != CLI_OK) {
-                return CLI_FAILED;
-            }
-            got = cli_input_text(&run->input, 1, &text);
-        }
-        if (got != CLI_READ_TEXT) {
-            return got == CLI_READ_END ? CLI_OK : CLI_FAILED;
-        }
-        if (tokenize_text(run, text) != CLI_OK) {
-            return CLI_FAILED;
-        }
-    }
-}
-
-static int tokenize(tokenize_run *run, const char *path, int whole)
-{
-    rmr_model_info info = {.size = sizeof(info)};
-    rmr_error err;
     int code;
 
-    if (rmr_model_open(&run->model, path, NULL, &err) != RMR_OK ||
-        rmr_tokens_new(&run->tokens, &err) != RMR_OK) {
-        return cli_failed("%s", err.message);
-    }
-    rmr_model_get_info(run->model, &info);
     if (!run->options.max_tokens && !whole) {
-        run->options.max_tokens = info.max_tokens;
+        run->options.max_tokens = run->stream.max_tokens;
     }
-    code = stream(run);
-    if (cli_output_close(&run->output, 1) != CLI_OK) {
-        code = CLI_FAILED;
-    }
+    code = cli_stream_run(&run->stream, tokenize_text, run);
     cli_note_truncated(run->truncated, run->texts, run->options.max_tokens);
     return code;
 }
@@ -242,16 +211,11 @@ static int tokenize_main(int argc, char **argv)
     if (code != CLI_OK) {
         return code;
     }
-    code = cli_input_open(&run.input, input, field);
-    run.input.pair = pair;
+    code = cli_stream_open(&run.stream, model, input, field);
+    run.stream.input.pair = pair;
     if (code == CLI_OK) {
-        code = cli_output_open(&run.output, NULL);
+        code = tokenize(&run, whole);
     }
-    if (code == CLI_OK) {
-        code = tokenize(&run, model, whole);
-    }
-    rmr_tokens_free(run.tokens);
-    rmr_model_release(run.model);
-    cli_input_close(&run.input);
+    cli_stream_close(&run.stream);
     return code;
 }

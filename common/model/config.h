@@ -48,4 +48,14 @@ rmr_status rmr_config_read(rmr_config *config, const char *directory,
 rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
                                    rmr_error *err);
 
+/*
+ * The max_tokens that the two above give where they succeed, for a directory
+ * of which only the tokenizer is used: from max_position_embeddings of
+ * config.json, whose meaning is known for supported architectures alone;
+ * tokenizer_config.json; and, beside modules.json, sentence_bert_config.json.
+ * 0: none of them says. Nothing else of the files is looked at. Same errors.
+ */
+rmr_status rmr_config_read_max_tokens(uint32_t *max_tokens,
+                                      const char *directory, rmr_error *err);
+
 #endif

@@ -148,6 +148,18 @@ static rmr_status check_encodings(const rmr_model *model, rmr_error *err)
     return status;
 }
 
+/* As much of the model as tokenizer_only asks for. */
+static rmr_status load_tokenizer(rmr_model *model, rmr_error *err)
+{
+    rmr_status status = check_directory(model->path, err);
+    if (!status)
+        status = open_tokenizer(model, err);
+    if (!status)
+        status = rmr_config_read_max_tokens(&model->config.max_tokens,
+                                            model->path, err);
+    return status;
+}
+
 static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
 {
     rmr_status status = check_directory(model->path, err);
@@ -187,10 +199,12 @@ rmr_status rmr_model_load(rmr_model **out, const char *path,
     model->dtype = options->dtype;
     rmr_kern_init(&model->kern, rmr_kern_tiers());
     model->path = rmr_strndup(path, strlen(path));
-    if (model->path)
-        status = load(model, options->sha256, err);
-    else
+    if (!model->path)
         status = rmr_fail_nomem(err, "a model");
+    else if (options->tokenizer_only)
+        status = load_tokenizer(model, err);
+    else
+        status = load(model, options->sha256, err);
     if (status) {
         rmr_model_unload(model);
         return status;
@@ -202,6 +216,7 @@ rmr_status rmr_model_load(rmr_model **out, const char *path,
 void rmr_model_get_info(const rmr_model *model, rmr_model_info *info)
 {
     const rmr_config *config = &model->config;
+    const rmr_weights *weights = model->weights;
     rmr_model_info full = {
         .size = info->size,
         .path = model->path,
@@ -216,8 +231,8 @@ void rmr_model_get_info(const rmr_model *model, rmr_model_info *info)
         .num_layers = config->num_hidden_layers,
         .num_heads = config->num_attention_heads,
         .hidden_size = config->hidden_size,
-        .num_parameters = rmr_weights_num_parameters(model->weights),
-        .bytes = rmr_weights_bytes(model->weights),
+        .num_parameters = weights ? rmr_weights_num_parameters(weights) : 0,
+        .bytes = weights ? rmr_weights_bytes(weights) : 0,
     };
     memcpy(info, &full, info->size < sizeof full ? info->size : sizeof full);
 }

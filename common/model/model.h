@@ -19,7 +19,7 @@ struct rmr_model {
     rmr_config config;
     rmr_weights *weights;
     rmr_tokenizer *tokenizer;
-    const rmr_arch *arch;
+    const rmr_arch *arch; /* NULL: the tokenizer alone */
     void *bound; /* the architecture's own */
     rmr_kern kern;
     _Atomic size_t references; /* the registry's */

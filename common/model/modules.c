@@ -10,6 +10,7 @@
 #include "common/base/alloc.h"
 #include "common/base/file.h"
 #include "common/base/json.h"
+#include "common/model/arch.h"
 #include "common/model/config.h"
 
 /* A model directory and what is being filled from it. */
@@ -244,13 +245,10 @@ static rmr_status read_modules(reader *r, rmr_json_source source)
                     source.name);
 }
 
-/* "No limit" is written as the whole number 10^30, so all numbers of this file
- * are read as doubles. */
-static rmr_status read_tokenizer_config(reader *r, rmr_json_source source)
+/* Lowers max_tokens to what a field says. */
+static rmr_status lower_limit(reader *r, rmr_json_source source,
+                              const char *field)
 {
-    const char *field = json_object_get(source.object, "model_max_length")
-                            ? "model_max_length"
-                            : "max_len";
     double limit;
     rmr_status status = rmr_json_get_number(
         source, field, r->config->max_tokens, &limit, r->err);
@@ -263,7 +261,25 @@ static rmr_status read_tokenizer_config(reader *r, rmr_json_source source)
     }
     if (limit < r->config->max_tokens)
         r->config->max_tokens = (uint32_t)limit;
-    return expect_value(r, source, "truncation_side", "right");
+    return RMR_OK;
+}
+
+/* "No limit" is written as the whole number 10^30, so all numbers of this file
+ * are read as doubles. */
+static rmr_status read_model_max_length(reader *r, rmr_json_source source)
+{
+    return lower_limit(r, source,
+                       json_object_get(source.object, "model_max_length")
+                           ? "model_max_length"
+                           : "max_len");
+}
+
+static rmr_status read_tokenizer_config(reader *r, rmr_json_source source)
+{
+    rmr_status status = read_model_max_length(r, source);
+    if (!status)
+        status = expect_value(r, source, "truncation_side", "right");
+    return status;
 }
 
 /* What tells sentence-transformers to run the encoder in another way. */
@@ -300,21 +316,27 @@ static rmr_status refuse_variants(reader *r, rmr_json_source source)
 
 /* max_seq_length replaces what the tokenizer says about length, in both
  * directions, as sentence-transformers does. */
+static rmr_status read_max_seq_length(reader *r, rmr_json_source source)
+{
+    int64_t limit;
+    rmr_status status = rmr_json_get_int(source, "max_seq_length", 1, INT64_MAX,
+                                         r->config->max_tokens, &limit, r->err);
+    if (status)
+        return status;
+    uint32_t positions = r->config->max_position_embeddings;
+    r->config->max_tokens = limit < positions ? (uint32_t)limit : positions;
+    return RMR_OK;
+}
+
 static rmr_status read_sentence_bert(reader *r, rmr_json_source source)
 {
     rmr_status status = refuse_variants(r, source);
     if (!status)
         status = rmr_json_get_bool(source, "do_lower_case", 0,
                                    &r->config->do_lower_case, r->err);
-    int64_t limit;
     if (!status)
-        status = rmr_json_get_int(source, "max_seq_length", 1, INT64_MAX,
-                                  r->config->max_tokens, &limit, r->err);
-    if (status)
-        return status;
-    uint32_t positions = r->config->max_position_embeddings;
-    r->config->max_tokens = limit < positions ? (uint32_t)limit : positions;
-    return RMR_OK;
+        status = read_max_seq_length(r, source);
+    return status;
 }
 
 static rmr_status read_prompts(reader *r, rmr_json_source source)
@@ -363,5 +385,50 @@ rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
         read_file(&r, "tokenizer_config.json", &tokenizer_file, RMR_OK);
     if (!status)
         status = read_file(&r, "modules.json", &modules_file, RMR_OK);
+    return status;
+}
+
+/* ------------------------------------------------------ the tokenizer alone */
+
+/* What max_position_embeddings counts differs between architectures. */
+static rmr_status read_positions(reader *r, rmr_json_source source)
+{
+    const char *type;
+    rmr_status status =
+        rmr_json_get_string(source, "model_type", "", &type, r->err);
+    if (status || !rmr_arch_find(type, source.name, NULL))
+        return status;
+    status = lower_limit(r, source, "max_position_embeddings");
+    r->config->max_position_embeddings = r->config->max_tokens;
+    return status;
+}
+
+/* In a directory that has a modules.json. */
+static rmr_status read_length_beside(reader *r, rmr_json_source source)
+{
+    static const file_kind file = {rmr_json_load_file, JSON_OBJECT,
+                                   read_max_seq_length};
+    (void)source;
+    return read_file(r, "sentence_bert_config.json", &file, RMR_OK);
+}
+
+rmr_status rmr_config_read_max_tokens(uint32_t *max_tokens,
+                                      const char *directory, rmr_error *err)
+{
+    static const file_kind config_file = {rmr_json_load_file_reals, JSON_OBJECT,
+                                          read_positions};
+    static const file_kind length_file = {rmr_json_load_file_reals, JSON_OBJECT,
+                                          read_model_max_length};
+    static const file_kind beside_modules = {rmr_json_load_file, JSON_ARRAY,
+                                             read_length_beside};
+    const uint32_t none = UINT32_MAX;
+    rmr_config config = {.max_position_embeddings = none, .max_tokens = none};
+    reader r = {.directory = directory, .config = &config, .err = err};
+    rmr_status status = read_file(&r, "config.json", &config_file, RMR_OK);
+    if (!status)
+        status = read_file(&r, "tokenizer_config.json", &length_file, RMR_OK);
+    if (!status)
+        status = read_file(&r, "modules.json", &beside_modules, RMR_OK);
+    *max_tokens = config.max_tokens == none ? 0 : config.max_tokens;
     return status;
 }

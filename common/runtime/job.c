@@ -114,6 +114,10 @@ rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
                              const rmr_embed_options *options, rmr_error *err)
 {
     const rmr_config *config = &model->config;
+    if (!model->arch) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "the model was opened for its tokenizer alone");
+    }
     rmr_status status = check_options(options, config->hidden_size, err);
     if (status)
         return status;

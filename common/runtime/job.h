@@ -75,7 +75,8 @@ rmr_job *rmr_job_new(const rmr_job_kind *kind, rmr_job_done *done, void *user);
 
 /*
  * Gives a job its texts (which must live as long as it) and everything that
- * depends on them. options must be complete. Errors: RANGE, NOMEM.
+ * depends on them. options must be complete. Errors: UNSUPPORTED (the model is
+ * a tokenizer alone), RANGE, NOMEM.
  */
 rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
                              const rmr_text *texts, size_t count,

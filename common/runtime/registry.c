@@ -16,6 +16,7 @@
 typedef struct entry {
     rmr_identity id;
     rmr_dtype dtype;
+    int tokenizer_only;
     rmr_model *model;
     struct entry *next;
 } entry;
@@ -40,10 +41,12 @@ static void guard_forks(void)
     pthread_atfork(take_lock, give_lock, give_lock);
 }
 
-static entry *find(const rmr_identity *id, rmr_dtype dtype)
+static entry *find(const rmr_identity *id, const rmr_model_options *options)
 {
     for (entry *e = entries; e; e = e->next) {
-        if (e->dtype == dtype && e->id.num_files == id->num_files &&
+        if (e->dtype == options->dtype &&
+            e->tokenizer_only == options->tokenizer_only &&
+            e->id.num_files == id->num_files &&
             e->id.digest[0] == id->digest[0] &&
             e->id.digest[1] == id->digest[1])
             return e;
@@ -55,7 +58,7 @@ static rmr_status open_entry(entry **out, const rmr_identity *id,
                              const char *path, const rmr_model_options *options,
                              rmr_error *err)
 {
-    *out = find(id, options->dtype);
+    *out = find(id, options);
     if (*out && options->sha256)
         return rmr_weights_check_sha256((*out)->model->weights, options->sha256,
                                         err);
@@ -71,6 +74,7 @@ static rmr_status open_entry(entry **out, const rmr_identity *id,
     }
     added->id = *id;
     added->dtype = options->dtype;
+    added->tokenizer_only = options->tokenizer_only;
     added->next = entries;
     entries = added;
     *out = added;
@@ -83,6 +87,7 @@ static rmr_status read_options(rmr_model_options *full,
 {
     rmr_model_options_init(full);
     rmr_read_options(full, given);
+    full->tokenizer_only = full->tokenizer_only != 0;
     if (full->dtype != RMR_DTYPE_F32) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                         "dtype %d is not supported; RMR_DTYPE_F32 is",
@@ -91,6 +96,11 @@ static rmr_status read_options(rmr_model_options *full,
     if (full->sha256 && !rmr_sha256_is_hex(full->sha256)) {
         return rmr_fail(err, RMR_ERR_RANGE,
                         "sha256 must be 64 hexadecimal digits");
+    }
+    if (full->sha256 && full->tokenizer_only) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "sha256 is that of the weights, which tokenizer_only "
+                        "does not open");
     }
     return RMR_OK;
 }

@@ -131,8 +131,15 @@ rmr_status rmr_chunk_text(const rmr_model *model, rmr_text text,
     rmr_read_options(&all, options);
     if (!all.max_tokens)
         all.max_tokens = model->config.max_tokens;
-    rmr_status status = rmr_tokenizer_chunk(model->tokenizer, text, &all,
-                                            &tokens->chunking, err);
+    tokens->chunking.count = 0;
+    rmr_status status =
+        all.max_tokens
+            ? rmr_tokenizer_chunk(model->tokenizer, text, &all,
+                                  &tokens->chunking, err)
+            : rmr_fail(err, RMR_ERR_RANGE,
+                       "%s does not say how many tokens a chunk may have: "
+                       "give max_tokens",
+                       model->path);
     *chunks = tokens->chunking.chunks;
     *count = tokens->chunking.count;
     return status;
