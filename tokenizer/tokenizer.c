@@ -27,6 +27,24 @@ static rmr_status check_version(rmr_json_source source, rmr_error *err)
     return status;
 }
 
+/* The reference writes anew what a ByteLevel pre-tokenizer is given by where
+ * it comes from, and repeats what comes from nowhere. */
+static rmr_status check_order(const rmr_tokenizer *t, const char *file,
+                              rmr_error *err)
+{
+    if (!rmr_normalizer_sourceless(&t->normalizer))
+        return RMR_OK;
+    for (size_t i = 0; i < t->pre_tokenizer.count; i++) {
+        if (t->pre_tokenizer.steps[i].type == &rmr_pre_tokenizer_byte_level)
+            return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                            "%s: pre_tokenizer: ByteLevel is not supported "
+                            "after a normalizer that begins a text with what "
+                            "stands for nothing",
+                            file);
+    }
+    return RMR_OK;
+}
+
 static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
                              rmr_error *err)
 {
@@ -39,6 +57,7 @@ static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
         (status = rmr_pre_tokenizer_open(&t->pre_tokenizer,
                                          json_object_get(root, "pre_tokenizer"),
                                          file, err)) ||
+        (status = check_order(t, file, err)) ||
         (status = rmr_token_model_open(&t->model, document, err)))
         return status;
     if (t->model.type == &rmr_model_bpe &&

@@ -114,6 +114,10 @@ const rmr_component *rmr_decoder_component(size_t index);
  * that an ASCII letter follows, and running both parts with open_end and
  * open_start, gives what running the whole gives; and the place is still one
  * such, for the steps that come after. A function of self.
+ *
+ * sourceless: the text may come to begin with characters that stand for
+ * nothing (NULL: never). takes_sourceless: the reference keeps its way in such
+ * a text.
  */
 typedef struct rmr_normalizer_type {
     rmr_component component;
@@ -121,6 +125,8 @@ typedef struct rmr_normalizer_type {
     void (*close)(void *self);
     rmr_status (*run)(const void *self, struct rmr_encoder_scratch *scratch);
     int (*local)(const void *self);
+    int (*sourceless)(const void *self);
+    int takes_sourceless;
 } rmr_normalizer_type;
 
 extern const rmr_normalizer_type rmr_normalizer_bert;
@@ -149,6 +155,9 @@ void rmr_normalizer_close(rmr_normalizer *normalizer);
 rmr_status rmr_normalizer_run(const rmr_normalizer *normalizer,
                               const unsigned char *text, size_t from, size_t to,
                               struct rmr_encoder_scratch *scratch);
+
+/* Whether the normal form may begin with characters that stand for nothing. */
+int rmr_normalizer_sourceless(const rmr_normalizer *normalizer);
 
 /* Whether all steps are local. */
 int rmr_normalizer_local(const rmr_normalizer *normalizer);

@@ -323,6 +323,12 @@ def normalizer_cases():
             ("word", r"\w+", "W"), ("not-word", r"\W", "n"),
             ("script", r"\p{Han}|\p{Hiragana}", "J"), ("any", r"(?m:.)", "m")):
         yield f"replace-regex-{name}", replace(pattern, content, True)
+    yield "sequence-replace-start-replace-prepend", sequence(
+        replace(r"^", "ab", True), replace("b", "cd"),
+        normalizers.Prepend("\u2581"), replace(r"$|a*", "e", True))
+    yield "sequence-prepend-nothing-replace", sequence(
+        normalizers.Strip(), {"type": "Prepend", "prepend": ""},
+        replace("t", "\u2581"), normalizers.Prepend("x"))
     yield "sequence-empty", sequence()
     yield "sequence-nested", sequence(
         sequence(normalizers.NFD(), normalizers.Lowercase()),

@@ -81,6 +81,14 @@ def steps():
         {"type": "Sequence", "normalizers": []},
         {"type": "Prepend", "prepend": "\u2581"},
         {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]}
+    for pattern in ({"String": ""}, {"Regex": "^"}, {"Regex": "$"},
+                    {"Regex": "a*"}):
+        yield {"type": "Replace", "pattern": pattern, "content": "-+"}
+    yield {"type": "Prepend", "prepend": ""}
+    yield {"type": "Sequence", "normalizers": [
+        {"type": "Replace", "pattern": {"Regex": "^"}, "content": "ab"},
+        {"type": "Replace", "pattern": {"String": "b"}, "content": "cd"},
+        {"type": "Prepend", "prepend": "x"}]}
 
 
 def shorter(step):

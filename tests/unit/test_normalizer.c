@@ -220,9 +220,10 @@ static const struct refusal {
     {"{\"type\": \"Prepend\", \"prepend\": 5}",
      RMR_ERR_FORMAT,
      {"normalizer", "must be a string"}},
-    {"{\"type\": \"Prepend\", \"prepend\": \"\"}",
+    {"{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Prepend\", "
+     "\"prepend\": \"\"}, {\"type\": \"NFC\"}]}",
      RMR_ERR_UNSUPPORTED,
-     {"normalizer", "empty \"prepend\""}},
+     {"normalizer.normalizers[1]", "NFC is not supported after"}},
     {"{\"type\": \"Replace\", \"pattern\": \"a\", \"content\": \"\"}",
      RMR_ERR_FORMAT,
      {"normalizer.pattern", "Regex"}},
@@ -234,14 +235,11 @@ static const struct refusal {
      "\"\"}",
      RMR_ERR_FORMAT,
      {"normalizer.pattern", "must be a string"}},
-    {"{\"type\": \"Replace\", \"pattern\": {\"String\": \"\"}, "
-     "\"content\": \"\"}",
+    {"{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Replace\", "
+     "\"pattern\": {\"Regex\": \"a*\"}, \"content\": \"\"}, "
+     "{\"type\": \"Lowercase\"}]}",
      RMR_ERR_UNSUPPORTED,
-     {"normalizer.pattern", "empty \"String\""}},
-    {"{\"type\": \"Replace\", \"pattern\": {\"Regex\": \"a*\"}, "
-     "\"content\": \"\"}",
-     RMR_ERR_UNSUPPORTED,
-     {"normalizer.pattern.Regex", "can match nothing"}},
+     {"normalizer.normalizers[1]", "Replace that may match nothing"}},
     {"{\"type\": \"Replace\", \"pattern\": {\"Regex\": \"(\"}, "
      "\"content\": \"\"}",
      RMR_ERR_FORMAT,

@@ -207,6 +207,26 @@ static void test_pre_tokenizer(void **state)
             "pre_tokenizer"}});
 }
 
+#define BYTE_LEVEL                                                             \
+    "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, "                  \
+    "\"trim_offsets\": true}"
+
+/* A text that begins with what stands for nothing. */
+static void test_sourceless(void **state)
+{
+    rmr_error err = {0};
+    parts p = good;
+    p.normalizer = "{\"type\": \"Prepend\", \"prepend\": \"\"}";
+    expect_ok(open_parts(state, p, &err), &err);
+    p.pre_tokenizer = "{\"type\": \"Sequence\", \"pretokenizers\": "
+                      "[{\"type\": \"WhitespaceSplit\"}, " BYTE_LEVEL "]}";
+    expect_failure(open_parts(state, p, &err), &err, RMR_ERR_UNSUPPORTED,
+                   "tokenizer.json: pre_tokenizer: ByteLevel is not supported",
+                   "stands for nothing");
+    p.normalizer = "{\"type\": \"Prepend\", \"prepend\": \"a\"}";
+    expect_ok(open_parts(state, p, &err), &err);
+}
+
 static void test_model(void **state)
 {
     CHECK(model, {"null", RMR_ERR_FORMAT, {"no \"model\"", ""}},
@@ -426,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_ignored_parts),
         cmocka_unit_test(test_normalizer),
         cmocka_unit_test(test_pre_tokenizer),
+        cmocka_unit_test(test_sourceless),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_vocabulary),
         cmocka_unit_test(test_added_tokens),

@@ -38,6 +38,11 @@ static rmr_status add_step(void *stage, rmr_json_source source, rmr_error *err)
     normalizer->steps = steps;
     rmr_normalizer_step *step = &steps[normalizer->count++];
     *step = (rmr_normalizer_step){.type = types[index]};
+    if (!step->type->takes_sourceless && rmr_normalizer_sourceless(normalizer))
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s: %s is not supported after a Replace that may "
+                        "match nothing or an empty Prepend",
+                        source.name, step->type->component.type);
     return step->type->open(&step->self, source, err);
 }
 
@@ -82,6 +87,17 @@ rmr_status rmr_normalizer_run(const rmr_normalizer *normalizer,
     }
     scratch->base = scratch->text;
     return RMR_OK;
+}
+
+int rmr_normalizer_sourceless(const rmr_normalizer *normalizer)
+{
+    for (size_t i = 0; i < normalizer->count; i++) {
+        const rmr_normalizer_step *step = &normalizer->steps[i];
+        if (step->self && step->type->sourceless &&
+            step->type->sourceless(step->self))
+            return 1;
+    }
+    return 0;
 }
 
 int rmr_normalizer_local(const rmr_normalizer *normalizer)

@@ -113,11 +113,6 @@ static rmr_status open_prepend(void **self, rmr_json_source source,
         rmr_tokenizer_get_bytes(source, "prepend", &string, &len, err);
     if (status)
         return status;
-    /* The reference then forgets where the first character comes from. */
-    if (!len)
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s: an empty \"prepend\" is not supported",
-                        source.name);
     prepend *p = rmr_malloc(sizeof *p + len);
     *self = p;
     if (!p)
@@ -125,6 +120,21 @@ static rmr_status open_prepend(void **self, rmr_json_source source,
     p->len = len;
     memcpy(p->string, string, len);
     return RMR_OK;
+}
+
+/* With nothing to prepend the reference forgets where the first character
+ * comes from. */
+static void forget_first(rmr_writer *writer)
+{
+    uint32_t code;
+    size_t n = rmr_utf8_decode(writer->in->bytes, writer->in->len, &code);
+    rmr_writer_insert(writer, code);
+    rmr_writer_skip(writer, n);
+}
+
+static int prepend_is_sourceless(const void *self)
+{
+    return !((const prepend *)self)->len;
 }
 
 static rmr_status run_prepend(const void *self,
@@ -142,7 +152,9 @@ static rmr_status run_prepend(const void *self,
         at += rmr_utf8_decode(p->string + at, p->len - at, &code);
         rmr_writer_prepend(&writer, rmr_writer_next(&writer), code);
     }
-    rmr_writer_copy(&writer, in->len);
+    if (!p->len)
+        forget_first(&writer);
+    rmr_writer_copy(&writer, in->len - writer.at);
     if (!rmr_writer_end(&writer))
         return RMR_ERR_NOMEM;
     rmr_scratch_swap(scratch, spare);
@@ -150,11 +162,13 @@ static rmr_status run_prepend(const void *self,
 }
 
 const rmr_normalizer_type rmr_normalizer_prepend = {
-    .component = {"Prepend", "`prepend` (not empty)"},
+    .component = {"Prepend", "`prepend`"},
     .open = open_prepend,
     .close = rmr_free,
     .run = run_prepend,
     .local = rmr_normalizer_is_local,
+    .sourceless = prepend_is_sourceless,
+    .takes_sourceless = 1,
 };
 
 /* ----------------------------------------------------------------- ByteLevel

@@ -1,8 +1,7 @@
 /*
  * normalizer_replace.c - Replace: every match of a string or of a regular
  * expression becomes another string. It must never need the regular
- * expressions for a string, nor accept a pattern that matches nothing at all:
- * the reference's answers then depend on what follows.
+ * expressions for a string, but the empty one.
  */
 #include "tokenizer/normalizer/normalizer_types.h"
 
@@ -19,7 +18,8 @@ typedef struct replace {
     size_t pattern_len;
     unsigned char *content;
     size_t content_len;
-    int local; /* as in rmr_normalizer_type */
+    int local;      /* as in rmr_normalizer_type */
+    int sourceless; /* likewise */
 } replace;
 
 /* ------------------------------------------------------------------- opening
@@ -69,10 +69,9 @@ static rmr_status read_string(replace *r, rmr_json_source source,
                                                 &r->pattern_len, err);
     if (status)
         return status;
+    r->sourceless = !r->pattern_len;
     if (!r->pattern_len)
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s: an empty \"String\" is not supported",
-                        source.name);
+        return rmr_regex_open(&r->regex, "", 0, source.name, err);
     status = copy_bytes(&r->pattern, string, r->pattern_len, source.name, err);
     if (!status)
         r->local = is_local_string(r->pattern, r->pattern_len);
@@ -92,9 +91,7 @@ static rmr_status read_regex(replace *r, rmr_json_source source, rmr_error *err)
     snprintf(name, sizeof name, "%s.Regex", source.name);
     if ((status = rmr_regex_open(&r->regex, string, len, name, err)))
         return status;
-    if (rmr_regex_matches_empty(r->regex))
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s can match nothing, which is not supported", name);
+    r->sourceless = rmr_regex_matches_empty(r->regex);
     r->local = len == sizeof spaces - 1 && !memcmp(string, spaces, len);
     return RMR_OK;
 }
@@ -156,14 +153,14 @@ static int next_match(const replace *r, rmr_regex_search *search,
     return 1;
 }
 
-/* What is written for a match stands for the match's last character. */
+/* What is written for a match stands for the last character before its end,
+ * one of the match if it has any. */
 static void write_match(const replace *r, rmr_writer *writer, rmr_span match)
 {
     uint32_t code;
-    size_t last = rmr_utf8_decode_before(writer->in->bytes, match.end, &code);
     rmr_writer_copy(writer, match.start - writer->at);
-    rmr_writer_skip(writer, match.end - match.start - last);
-    rmr_span source = rmr_writer_take(writer, last);
+    rmr_writer_skip(writer, match.end - match.start);
+    rmr_span source = rmr_writer_last(writer);
     for (size_t at = 0; at < r->content_len;) {
         at += rmr_utf8_decode(r->content + at, r->content_len - at, &code);
         rmr_writer_put(writer, code, source);
@@ -208,11 +205,17 @@ static int replace_is_local(const void *self)
     return ((const replace *)self)->local;
 }
 
+static int replace_is_sourceless(const void *self)
+{
+    return ((const replace *)self)->sourceless;
+}
+
 const rmr_normalizer_type rmr_normalizer_replace = {
-    .component = {"Replace", "`pattern` (`String`, `Regex`; not one that can "
-                             "match nothing), `content`"},
+    .component = {"Replace", "`pattern` (`String`, `Regex`), `content`"},
     .open = open_replace,
     .close = close_replace,
     .run = run_replace,
     .local = replace_is_local,
+    .sourceless = replace_is_sourceless,
+    .takes_sourceless = 1,
 };

@@ -132,6 +132,7 @@ int rmr_normalized_set(rmr_normalized *normalized, const unsigned char *text,
                        size_t from, size_t to)
 {
     empty(normalized);
+    normalized->first = from;
     if (from == to)
         return 1;
     if (rmr_utf8_well_formed(text + from, to - from) < to - from)
@@ -156,6 +157,7 @@ void rmr_writer_begin(rmr_writer *writer, const rmr_normalized *in,
                       rmr_normalized *out)
 {
     empty(out);
+    out->first = in->first;
     *writer = (rmr_writer){.in = in, .out = out};
 }
 
@@ -208,7 +210,7 @@ rmr_span rmr_writer_last(rmr_writer *writer)
 {
     uint32_t code;
     if (!writer->at)
-        return (rmr_span){0, 0};
+        return (rmr_span){writer->in->first, writer->in->first};
     size_t n = rmr_utf8_decode_before(writer->in->bytes, writer->at, &code);
     return source_of(writer, writer->at - n, n);
 }

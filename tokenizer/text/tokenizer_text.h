@@ -42,6 +42,7 @@ typedef struct rmr_normalized {
     rmr_origin *origins; /* sorted by `at`; none when len is 0 */
     size_t num_origins;
     size_t origin_capacity;
+    size_t first;        /* where in the caller's text it all begins */
     size_t start_cursor; /* where the last look-ups ended */
     size_t end_cursor;
 } rmr_normalized;
@@ -88,7 +89,8 @@ int rmr_writer_end(rmr_writer *writer);
 void rmr_writer_replace(rmr_writer *writer, size_t len, uint32_t code);
 
 /* One more character, which stands for what the character of the input that
- * was used up last does; for nothing, 0 to 0, when there is none. */
+ * was used up last does; for nothing, where the text begins, when there is
+ * none. */
 void rmr_writer_insert(rmr_writer *writer, uint32_t code);
 
 /* What the character that was used up last stands for; as _insert. */
