@@ -62,6 +62,7 @@ static void write_config(const char *directory, const char *field,
     tiny_write_text(directory, "config.json", text);
 }
 
+/* The tokenizer alone has the limit of every model that opens. */
 static rmr_status read_all(const char *directory, rmr_config *config,
                            rmr_error *err)
 {
@@ -69,6 +70,11 @@ static rmr_status read_all(const char *directory, rmr_config *config,
     rmr_status status = rmr_config_read(config, directory, err);
     if (!status)
         status = rmr_config_read_modules(config, directory, err);
+    if (!status) {
+        uint32_t max_tokens = 0;
+        expect_ok(rmr_config_read_max_tokens(&max_tokens, directory, err), err);
+        assert_int_equal(max_tokens, config->max_tokens);
+    }
     return status;
 }
 
@@ -655,6 +661,91 @@ static void test_length_without_modules(void **state)
     assert_int_equal(config.max_tokens, 30);
 }
 
+/* What is read where only the tokenizer is used, with the files that there
+ * are. */
+static void test_length_of_a_tokenizer_alone(void **state)
+{
+    static const struct {
+        const char *config, *tokenizer, *modules, *bert;
+        uint32_t max_tokens;
+    } cases[] = {
+        {NULL, NULL, NULL, NULL, 0},
+        {NULL, "{}", "[]", "{}", 0},
+        {NULL, TOKENIZER("512"), NULL, NULL, 512},
+        {NULL, TOKENIZER("null"), NULL, NULL, 0},
+        {NULL, "{\"max_len\":20}", NULL, NULL, 20},
+        {NULL, TOKENIZER("1000000000000000019884624838656"), NULL, NULL, 0},
+        {NULL, TOKENIZER("4294967295"), NULL, NULL, 0},
+        {NULL, TOKENIZER("4294967294"), NULL, NULL, 4294967294},
+        {NULL, TOKENIZER("512"), NULL, BERT("30"), 512},
+        {NULL, TOKENIZER("512"), "[]", BERT("30"), 30},
+        {NULL, TOKENIZER("20"), "[]", BERT("30"), 30},
+        {NULL, NULL, "[]", BERT("30"), 30},
+        {NULL, NULL, "[]", BERT("9223372036854775807"), 0},
+        /* Positions of an architecture that is not known to take that
+         * many tokens are no limit. */
+        {"{\"model_type\":\"roberta\",\"max_position_embeddings\":514}", NULL,
+         NULL, NULL, 0},
+        {"{\"max_position_embeddings\":514}", NULL, NULL, NULL, 0},
+        {"{\"model_type\":\"roberta\",\"max_position_embeddings\":514}",
+         TOKENIZER("512"), NULL, NULL, 512},
+        {"{\"model_type\":\"bert\",\"max_position_embeddings\":48,"
+         "\"is_decoder\":true,\"n\":1000000000000000019884624838656}",
+         TOKENIZER("512"), "[{}]", BERT("60"), 48},
+        {"{\"model_type\":\"bert\"}", TOKENIZER("512"), NULL, NULL, 512},
+    };
+    static const char *const names[] = {"config.json", "tokenizer_config.json",
+                                        "modules.json",
+                                        "sentence_bert_config.json"};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *const files[] = {cases[i].config, cases[i].tokenizer,
+                                     cases[i].modules, cases[i].bert};
+        uint32_t max_tokens = 1;
+        rmr_error err = {0};
+        for (size_t f = 0; f < LENGTH(files); f++) {
+            if (files[f])
+                tiny_write_text(*state, names[f], files[f]);
+        }
+        expect_ok(rmr_config_read_max_tokens(&max_tokens, *state, &err), &err);
+        if (max_tokens != cases[i].max_tokens)
+            fail_msg("case %zu: %u", i, max_tokens);
+        for (size_t f = 0; f < LENGTH(files); f++) {
+            if (files[f])
+                tiny_remove(*state, names[f]);
+        }
+    }
+}
+
+static void test_absurd_length_of_a_tokenizer_alone(void **state)
+{
+    static const struct {
+        const char *file, *text;
+        rmr_status status;
+        const char *word;
+    } bad[] = {
+        {"config.json", "[]", RMR_ERR_FORMAT, "object"},
+        {"config.json",
+         "{\"model_type\":\"bert\",\"max_position_embeddings\":0}",
+         RMR_ERR_RANGE, "max_position_embeddings"},
+        {"tokenizer_config.json", TOKENIZER("0"), RMR_ERR_RANGE,
+         "model_max_length"},
+        {"tokenizer_config.json", TOKENIZER("20.5"), RMR_ERR_RANGE,
+         "model_max_length"},
+        {"tokenizer_config.json", "[", RMR_ERR_FORMAT, "not valid JSON"},
+        {"sentence_bert_config.json", BERT("0"), RMR_ERR_RANGE,
+         "max_seq_length"},
+    };
+    uint32_t max_tokens;
+    rmr_error err = {0};
+    tiny_write_text(*state, "modules.json", "[]");
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        tiny_write_text(*state, bad[i].file, bad[i].text);
+        expect_failure(rmr_config_read_max_tokens(&max_tokens, *state, &err),
+                       &err, bad[i].status, bad[i].file, bad[i].word);
+        tiny_remove(*state, bad[i].file);
+    }
+}
+
 /* ---------------------------------------------------- options that change it
  */
 
@@ -768,6 +859,8 @@ int main(void)
         in_directory(test_length_limits),
         in_directory(test_absurd_length_limits),
         in_directory(test_length_without_modules),
+        in_directory(test_length_of_a_tokenizer_alone),
+        in_directory(test_absurd_length_of_a_tokenizer_alone),
         in_directory(test_sentence_bert_options),
         in_directory(test_truncation_side),
         in_directory(test_default_prompt),

@@ -108,6 +108,29 @@ static void start_refuses_options_that_make_no_sense(void **state)
     rmr_engine_stop(engine);
 }
 
+static void start_refuses_a_tokenizer_alone(void **state)
+{
+    (void)state;
+    rmr_error err;
+    rmr_model *tokenizer;
+    rmr_model_options options;
+    rmr_text text = text_of("fish");
+    rmr_job *job = (rmr_job *)&text;
+    rmr_engine *engine = start_engine(1);
+    rmr_model_options_init(&options);
+    options.tokenizer_only = 1;
+    assert_int_equal(
+        rmr_model_open(&tokenizer, tiny->directory, &options, NULL), RMR_OK);
+    assert_int_equal(rmr_embed_start(engine, tokenizer, &text, 1, NULL, NULL,
+                                     NULL, &job, &err),
+                     RMR_ERR_UNSUPPORTED);
+    assert_null(job);
+    assert_non_null(strstr(err.message, "tokenizer"));
+    assert_int_equal(engine_info(engine).jobs, 0);
+    rmr_model_release(tokenizer);
+    rmr_engine_stop(engine);
+}
+
 static void options_may_be_older_or_newer(void **state)
 {
     (void)state;
@@ -692,6 +715,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(start_refuses_options_that_make_no_sense),
+        cmocka_unit_test(start_refuses_a_tokenizer_alone),
         cmocka_unit_test(options_may_be_older_or_newer),
         cmocka_unit_test(texts_are_copied),
         cmocka_unit_test(an_empty_text_has_a_vector),

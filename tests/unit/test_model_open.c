@@ -397,6 +397,7 @@ static void test_options(void **state)
     assert_int_equal(options.size, sizeof options);
     assert_int_equal(options.dtype, RMR_DTYPE_F32);
     assert_null(options.sha256);
+    assert_int_equal(options.tokenizer_only, 0);
     options.dtype = (rmr_dtype)9;
     expect_failure(rmr_model_open(&model, tiny->directory, &options, &err),
                    &err, RMR_ERR_UNSUPPORTED, "dtype");
@@ -415,6 +416,114 @@ static void test_options(void **state)
                    &err, RMR_ERR_UNSUPPORTED, "sharded");
     assert_int_equal(rmr_model_open(&model, tiny->directory, &options, NULL),
                      RMR_ERR_UNSUPPORTED);
+    tiny_model_free(tiny);
+}
+
+/* -------------------------------------------------------- the tokenizer alone
+ */
+
+static rmr_status open_tokenizer(rmr_model **out, const char *directory,
+                                 rmr_error *err)
+{
+    rmr_model_options options;
+    rmr_model_options_init(&options);
+    options.tokenizer_only = 1;
+    return rmr_model_open(out, directory, &options, err);
+}
+
+static void test_tokenizer_alone(void **state)
+{
+    (void)state;
+    rmr_error err = {0};
+    rmr_model *model, *again, *whole;
+    rmr_model_info info = {.size = sizeof info};
+    tiny_model *tiny = tiny_model_new(&(tiny_options){0});
+    expect_ok(open_tokenizer(&model, tiny->directory, &err), &err);
+    expect_ok(open_tokenizer(&again, tiny->directory, &err), &err);
+    expect_ok(rmr_model_open(&whole, tiny->directory, NULL, &err), &err);
+    assert_ptr_equal(model, again);
+    assert_ptr_not_equal(model, whole);
+    rmr_model_get_info(model, &info);
+    assert_string_equal(info.path, tiny->directory);
+    assert_string_equal(info.architecture, "");
+    assert_int_equal(info.max_tokens, 32);
+    assert_int_equal(info.dim + info.vocab_size + info.num_layers, 0);
+    assert_int_equal(info.num_parameters + info.bytes, 0);
+    assert_string_equal(rmr_token_string(model, 2), "[CLS]");
+    rmr_model_release(whole);
+    rmr_model_release(again);
+    rmr_model_release(model);
+    tiny_model_free(tiny);
+}
+
+/* One file after another goes, and only the tokenizer's is missed. */
+static void test_what_a_tokenizer_needs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file;
+        uint32_t max_tokens;
+    } files[] = {{"model.safetensors", 32},
+                 {"sentence_bert_config.json", 48},
+                 {"config.json", 0}};
+    rmr_error err = {0};
+    rmr_model *model;
+    tiny_model *tiny = tiny_model_new(&(tiny_options){0});
+    for (size_t i = 0; i < LENGTH(files); i++) {
+        rmr_model_info info = {.size = sizeof info};
+        tiny_remove(tiny->directory, files[i].file);
+        expect_ok(open_tokenizer(&model, tiny->directory, &err), &err);
+        rmr_model_get_info(model, &info);
+        assert_int_equal(info.max_tokens, files[i].max_tokens);
+        rmr_model_release(model);
+    }
+    tiny_remove(tiny->directory, "tokenizer.json");
+    expect_failure(open_tokenizer(&model, tiny->directory, &err), &err,
+                   RMR_ERR_UNSUPPORTED, "tokenizer.json");
+    assert_null(model);
+    tiny_write_text(tiny->directory, "tokenizer.json", "{");
+    expect_failure(open_tokenizer(&model, tiny->directory, &err), &err,
+                   RMR_ERR_FORMAT, "tokenizer.json");
+    tiny_model_free(tiny);
+}
+
+static void test_tokenizer_of_an_unsupported_model(void **state)
+{
+    (void)state;
+    rmr_error err = {0};
+    rmr_model *model;
+    tiny_model *tiny = tiny_model_new(&(tiny_options){0});
+    tiny_write_text(tiny->directory, "config.json",
+                    "{\"model_type\":\"llama\"}");
+    expect_failure(open_once(tiny->directory, &err), &err, RMR_ERR_UNSUPPORTED,
+                   "llama");
+    expect_ok(open_tokenizer(&model, tiny->directory, &err), &err);
+    rmr_model_release(model);
+    tiny_model_free(tiny);
+}
+
+static void test_tokenizer_has_no_weights(void **state)
+{
+    (void)state;
+    char hex[RMR_SHA256_HEX];
+    rmr_error err = {0};
+    rmr_model *model;
+    rmr_model_options options;
+    rmr_model_info info = {.size = sizeof info};
+    tiny_model *tiny = tiny_model_new(&(tiny_options){0});
+    digest(tiny, hex);
+    rmr_model_options_init(&options);
+    options.sha256 = hex;
+    options.tokenizer_only = 1;
+    expect_failure(rmr_model_open(&model, tiny->directory, &options, &err),
+                   &err, RMR_ERR_RANGE, "sha256", "tokenizer_only");
+    assert_null(model);
+    /* A caller who does not know of tokenizer_only gets the whole model. */
+    options.size = offsetof(rmr_model_options, tokenizer_only);
+    expect_ok(rmr_model_open(&model, tiny->directory, &options, &err), &err);
+    rmr_model_get_info(model, &info);
+    assert_string_equal(info.architecture, "bert");
+    rmr_model_release(model);
     tiny_model_free(tiny);
 }
 
@@ -572,13 +681,15 @@ static void test_references_from_many_threads(void **state)
  * open that no failure reaches is good. Returns how many allocations that one
  * makes. jansson's own are left out: it writes past its buffers without them.
  */
-static unsigned fail_every_allocation(const char *directory, int forever)
+static unsigned fail_every_allocation(const char *directory,
+                                      const rmr_model_options *options,
+                                      int forever)
 {
     for (unsigned n = 1;; n++) {
         rmr_error err = {0};
         rmr_model *model = NULL;
         rmr_alloc_fail_at(n, forever);
-        rmr_status status = rmr_model_open(&model, directory, NULL, &err);
+        rmr_status status = rmr_model_open(&model, directory, options, &err);
         int failed = rmr_alloc_failed();
         rmr_alloc_fail_at(0, 0);
         assert_int_equal(!model, status != RMR_OK);
@@ -605,11 +716,16 @@ static void test_no_memory_at_any_point(void **state)
         tiny_model *tiny = tiny_model_new(&options);
         tiny_write_text(tiny->directory, "tokenizer_config.json",
                         "{\"model_max_length\":512}");
-        unsigned once = fail_every_allocation(tiny->directory, 0);
-        unsigned forever = fail_every_allocation(tiny->directory, 1);
+        rmr_model_options part;
+        rmr_model_options_init(&part);
+        part.tokenizer_only = 1;
+        unsigned once = fail_every_allocation(tiny->directory, NULL, 0);
+        unsigned forever = fail_every_allocation(tiny->directory, NULL, 1);
+        unsigned least = fail_every_allocation(tiny->directory, &part, 0);
         print_message("%u allocations\n", once);
         assert_true(once > 50);
         assert_int_equal(once, forever);
+        assert_in_range(least, 20, once - 20);
         tiny_model_free(tiny);
     }
 }
@@ -649,6 +765,10 @@ int main(void)
         cmocka_unit_test(test_errors_are_one_line),
         cmocka_unit_test(test_sha256_option),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_tokenizer_alone),
+        cmocka_unit_test(test_what_a_tokenizer_needs),
+        cmocka_unit_test(test_tokenizer_of_an_unsupported_model),
+        cmocka_unit_test(test_tokenizer_has_no_weights),
         cmocka_unit_test(test_one_model_under_many_names),
         cmocka_unit_test(test_replaced_files_are_another_model),
         cmocka_unit_test(test_references_from_many_threads),

@@ -58,6 +58,24 @@ static int close_all(void **state)
     return 0;
 }
 
+/* Opens a tokenizer.json of a normalizer and hardly more. */
+static rmr_tokenizer *open_normalizer(const char *normalizer)
+{
+    char text[512];
+    rmr_tokenizer *tokenizer;
+    rmr_error err = {0};
+    snprintf(text, sizeof text,
+             "{\"version\":\"1.0\",\"added_tokens\":[],\"normalizer\":%s,"
+             "\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"a\","
+             "\"vocab\":{\"a\":0}}}",
+             normalizer);
+    tiny_write_text(directory, "tokenizer.json", text);
+    expect_ok(rmr_tokenizer_open(&tokenizer,
+                                 tiny_path(directory, "tokenizer.json"), &err),
+              &err);
+    return tokenizer;
+}
+
 /* ---------------------------------------------------------- the reference's */
 
 static int is_expected(const rmr_token *token, const unsigned *expected)
@@ -86,6 +104,42 @@ static void test_reference(void **state)
     }
     assert_ptr_equal(expected, numbers + LENGTH(numbers));
     rmr_encoding_free(&encoding);
+}
+
+#define SEQUENCE(steps) "{\"type\":\"Sequence\",\"normalizers\":[" steps "]}"
+#define BERT(lowercase)                                                        \
+    "{\"type\":\"BertNormalizer\",\"clean_text\":true,"                        \
+    "\"handle_chinese_chars\":true,\"strip_accents\":null,"                    \
+    "\"lowercase\":" lowercase "}"
+#define STEP(type) "{\"type\":\"" type "\"}"
+
+static void test_lower_casing(void **state)
+{
+    static const struct {
+        const char *normalizer;
+        int lowercases;
+    } normalizers[] = {
+        {"null", 0},
+        {STEP("Lowercase"), 1},
+        {STEP("NFKD"), 0},
+        {BERT("true"), 1},
+        {BERT("false"), 0},
+        {SEQUENCE(""), 0},
+        {SEQUENCE(STEP("Lowercase")), 1},
+        {SEQUENCE(STEP("NFD") "," STEP("Lowercase") "," STEP("StripAccents")),
+         1},
+        {SEQUENCE(STEP("NFD") "," STEP("StripAccents")), 0},
+        {SEQUENCE(STEP("NFC") "," BERT("false")), 0},
+        {SEQUENCE(STEP("NFC") "," BERT("true")), 1},
+        {SEQUENCE(STEP("NFC") "," SEQUENCE(STEP("Lowercase"))), 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(normalizers); i++) {
+        rmr_tokenizer *tokenizer = open_normalizer(normalizers[i].normalizer);
+        if (rmr_tokenizer_lowercases(tokenizer) != normalizers[i].lowercases)
+            fail_msg("%s", normalizers[i].normalizer);
+        rmr_tokenizer_close(tokenizer);
+    }
 }
 
 static void test_properties(void **state)
@@ -473,6 +527,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_lower_casing),
         cmocka_unit_test(test_cut_text_keeps_tokens),
         cmocka_unit_test(test_window_ends_do_not_show),
         cmocka_unit_test(test_no_room_for_special_tokens),

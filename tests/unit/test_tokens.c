@@ -243,6 +243,69 @@ static void threads_share_a_model(void **state)
     }
 }
 
+static rmr_model *open_tokenizer(void)
+{
+    rmr_model *tokenizer;
+    rmr_model_options options;
+    rmr_model_options_init(&options);
+    options.tokenizer_only = 1;
+    assert_int_equal(
+        rmr_model_open(&tokenizer, tiny->directory, &options, NULL), RMR_OK);
+    return tokenizer;
+}
+
+/* The default limit of a chunk is the model's own, also where only the
+ * tokenizer was opened. */
+static void chunks_fit_the_model(void **state)
+{
+    (void)state;
+    enum { WORDS = 40 };
+    char text[5 * WORDS + 1];
+    const rmr_chunk *chunks;
+    size_t count;
+    rmr_tokens *tokens = new_tokens();
+    rmr_model *const both[] = {model, open_tokenizer()};
+    for (int i = 0; i < WORDS; i++)
+        memcpy(text + 5 * i, "fish ", 6);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(rmr_chunk_text(both[i], text_of(text), NULL, tokens,
+                                        &chunks, &count, NULL),
+                         RMR_OK);
+        assert_int_equal(count, 2);
+        assert_int_equal(chunks[0].tokens, 32);
+        assert_int_equal(chunks[1].tokens, 12);
+    }
+    rmr_model_release(both[1]);
+    rmr_tokens_free(tokens);
+}
+
+static void chunks_need_a_limit(void **state)
+{
+    (void)state;
+    const rmr_chunk *chunks;
+    size_t count;
+    rmr_error err;
+    rmr_chunk_options options;
+    rmr_tokens *tokens = new_tokens();
+    rmr_text text = text_of("fish");
+    tiny_remove(tiny->directory, "config.json");
+    tiny_remove(tiny->directory, "modules.json");
+    rmr_model *tokenizer = open_tokenizer();
+    rmr_chunk_options_init(&options);
+    options.max_tokens = 3;
+    assert_int_equal(rmr_chunk_text(tokenizer, text, &options, tokens, &chunks,
+                                    &count, &err),
+                     RMR_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(
+        rmr_chunk_text(tokenizer, text, NULL, tokens, &chunks, &count, &err),
+        RMR_ERR_RANGE);
+    assert_int_equal(count, 0);
+    assert_non_null(strstr(err.message, "max_tokens"));
+    rmr_model_release(tokenizer);
+    rmr_tokens_free(tokens);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +317,8 @@ int main(void)
         cmocka_unit_test(an_error_leaves_nothing),
         cmocka_unit_test(ids_have_strings),
         cmocka_unit_test(threads_share_a_model),
+        cmocka_unit_test(chunks_fit_the_model),
+        cmocka_unit_test(chunks_need_a_limit),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);
 }
