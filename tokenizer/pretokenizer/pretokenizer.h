@@ -29,6 +29,23 @@ int rmr_pre_tokenizer_use_raw_bytes(rmr_pre_tokenizer *pre_tokenizer);
 /* The same for the `self` of ByteLevel. */
 void rmr_byte_level_use_raw_bytes(void *self);
 
+/* Splits each of the scratch's words by itself. `split` appends what becomes of
+ * one; 0 when out of memory. Errors: NOMEM. */
+typedef int rmr_word_split(const void *self, const unsigned char *text,
+                           rmr_span word, rmr_words *words);
+static inline rmr_status
+rmr_pre_tokenizer_each_word(struct rmr_encoder_scratch *scratch,
+                            rmr_word_split *split, const void *self)
+{
+    for (size_t i = 0; i < scratch->words.count; i++) {
+        if (!split(self, scratch->text->bytes, scratch->words.spans[i],
+                   &scratch->next_words))
+            return RMR_ERR_NOMEM;
+    }
+    rmr_scratch_swap_words(scratch);
+    return RMR_OK;
+}
+
 /* A field that must be one character. Errors: FORMAT. */
 rmr_status rmr_pre_tokenizer_get_char(rmr_json_source source, const char *field,
                                       uint32_t *out, rmr_error *err);

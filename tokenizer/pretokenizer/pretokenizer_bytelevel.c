@@ -92,18 +92,18 @@ static rmr_status prefix_words(struct rmr_encoder_scratch *scratch)
     return RMR_OK;
 }
 
-static rmr_status split_words(const rmr_scanner *scanner,
+static int split_word(const void *self, const unsigned char *text,
+                      rmr_span word, rmr_words *words)
+{
+    const rmr_scanner *scanner = &((const byte_level *)self)->scanner;
+    return scanner->words(scanner, text, word, words);
+}
+
+static rmr_status split_words(const byte_level *b,
                               struct rmr_encoder_scratch *scratch)
 {
-    const unsigned char *text = scratch->text->bytes;
     scratch->next_words.count = 0;
-    for (size_t i = 0; i < scratch->words.count; i++) {
-        if (!scanner->words(scanner, text, scratch->words.spans[i],
-                            &scratch->next_words))
-            return RMR_ERR_NOMEM;
-    }
-    rmr_scratch_swap_words(scratch);
-    return RMR_OK;
+    return rmr_pre_tokenizer_each_word(scratch, split_word, b);
 }
 
 /* Writes the characters of the bytes of text[at, end). */
@@ -156,7 +156,7 @@ static rmr_status run_byte_level(const void *self,
     if (b->add_prefix_space)
         status = prefix_words(scratch);
     if (!status && b->use_regex)
-        status = split_words(&b->scanner, scratch);
+        status = split_words(b, scratch);
     if (!status && !b->raw_bytes)
         status = write_words(scratch);
     return status;

@@ -109,9 +109,10 @@ static rmr_status open_char_delimiter(void **self, rmr_json_source source,
 
 /* ------------------------------------------------------------------ running */
 
-static int split_word(const char_split *c, const unsigned char *text,
+static int split_word(const void *self, const unsigned char *text,
                       rmr_span word, rmr_words *words)
 {
+    const char_split *c = self;
     rmr_splitter splitter;
     rmr_splitter_begin(&splitter, c->behavior, 0, words, word.start);
     for (size_t at = word.start, len; at < word.end; at += len) {
@@ -131,13 +132,7 @@ static int split_word(const char_split *c, const unsigned char *text,
 static rmr_status run_char_split(const void *self,
                                  struct rmr_encoder_scratch *scratch)
 {
-    for (size_t i = 0; i < scratch->words.count; i++) {
-        if (!split_word(self, scratch->text->bytes, scratch->words.spans[i],
-                        &scratch->next_words))
-            return RMR_ERR_NOMEM;
-    }
-    rmr_scratch_swap_words(scratch);
-    return RMR_OK;
+    return rmr_pre_tokenizer_each_word(scratch, split_word, self);
 }
 
 /* A letter or digit, a space and a letter: white space alone ends a word

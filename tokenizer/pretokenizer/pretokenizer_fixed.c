@@ -19,13 +19,14 @@ static rmr_status open_fixed(void **self, rmr_json_source source,
                             length, err);
 }
 
-static int split_word(int64_t length, const unsigned char *text, rmr_span word,
-                      rmr_words *words)
+static int split_word(const void *self, const unsigned char *text,
+                      rmr_span word, rmr_words *words)
 {
+    const int64_t *length = self;
     size_t start = word.start;
     int64_t count = 0;
     for (size_t at = word.start; at < word.end; at++) {
-        if (rmr_utf8_is_continuation(text[at]) || count++ < length)
+        if (rmr_utf8_is_continuation(text[at]) || count++ < *length)
             continue;
         if (!rmr_words_push(words, start, at))
             return 0;
@@ -38,14 +39,7 @@ static int split_word(int64_t length, const unsigned char *text, rmr_span word,
 static rmr_status run_fixed(const void *self,
                             struct rmr_encoder_scratch *scratch)
 {
-    const int64_t *length = self;
-    for (size_t i = 0; i < scratch->words.count; i++) {
-        if (!split_word(*length, scratch->text->bytes, scratch->words.spans[i],
-                        &scratch->next_words))
-            return RMR_ERR_NOMEM;
-    }
-    rmr_scratch_swap_words(scratch);
-    return RMR_OK;
+    return rmr_pre_tokenizer_each_word(scratch, split_word, self);
 }
 
 /* Characters are counted from where a text begins. */

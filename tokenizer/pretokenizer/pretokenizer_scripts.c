@@ -22,12 +22,13 @@ static void close_scripts(void *self)
     (void)self;
 }
 
-static int split_word(const unsigned char *text, rmr_span word,
-                      rmr_words *words)
+static int split_word(const void *self, const unsigned char *text,
+                      rmr_span word, rmr_words *words)
 {
     enum { GOES_WITH_ALL = 0 };
     size_t start = word.end;
     int of_word = GOES_WITH_ALL;
+    (void)self;
     for (size_t at = word.start; at < word.end;) {
         uint32_t code;
         size_t len = rmr_utf8_decode(text + at, word.end - at, &code);
@@ -46,14 +47,7 @@ static int split_word(const unsigned char *text, rmr_span word,
 static rmr_status run_scripts(const void *self,
                               struct rmr_encoder_scratch *scratch)
 {
-    (void)self;
-    for (size_t i = 0; i < scratch->words.count; i++) {
-        if (!split_word(scratch->text->bytes, scratch->words.spans[i],
-                        &scratch->next_words))
-            return RMR_ERR_NOMEM;
-    }
-    rmr_scratch_swap_words(scratch);
-    return RMR_OK;
+    return rmr_pre_tokenizer_each_word(scratch, split_word, self);
 }
 
 /* A space that begins a text is dropped, others are not. */
