@@ -20,7 +20,7 @@ struct rmr_model {
     rmr_weights *weights;
     rmr_tokenizer *tokenizer;
     const rmr_arch *arch; /* NULL: the tokenizer alone */
-    void *bound; /* the architecture's own */
+    void *bound;          /* the architecture's own */
     rmr_kern kern;
     _Atomic size_t references; /* the registry's */
 };
