@@ -35,8 +35,8 @@ from tokenizer_texts import AWKWARD_TEXTS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = "0.23.3"
-SOURCES = ["tokenizer/*.c", "tokenizer/*/*.c", "common/base/alloc.c", "common/base/error.c",
-           "common/base/file.c", "common/base/json.c",
+SOURCES = ["tokenizer/*.c", "tokenizer/*/*.c", "common/base/alloc.c",
+           "common/base/error.c", "common/base/file.c", "common/base/json.c",
            "tests/parity/normalizer_shim.c"]
 CHAR = np.dtype([("code", "<u4"), ("start", "<u4"), ("end", "<u4")])
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]

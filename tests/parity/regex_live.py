@@ -27,7 +27,7 @@ from pathlib import Path
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tokenizer"))
+sys.path.insert(0, str(ROOT / "tokenizer" / "regex"))
 
 import tokenizers  # noqa: E402
 from make_regex_classes import (BINARY, CATEGORIES, POSIX,  # noqa: E402

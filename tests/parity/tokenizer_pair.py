@@ -23,8 +23,8 @@ import tokenizers  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = "0.23.3"
-SOURCES = ["tokenizer/*.c", "tokenizer/*/*.c", "common/base/alloc.c", "common/base/error.c",
-           "common/base/file.c", "common/base/json.c",
+SOURCES = ["tokenizer/*.c", "tokenizer/*/*.c", "common/base/alloc.c",
+           "common/base/error.c", "common/base/file.c", "common/base/json.c",
            "tests/parity/tokenizer_shim.c"]
 PACKAGES = ["jansson", "libpcre2-8"]
 END, START = 0, 1
