@@ -7,15 +7,12 @@ when there is none.
 usage: decode_live.py [--cases N] [--seed N]
 """
 
-import argparse
-import random
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from sequences_pair import (FAILED, Failed, Reference, Refused,  # noqa: E402
-                            Remora)
+from sequences_pair import FAILED, Failed, run  # noqa: E402
 
 STRINGS = ["[UNK]", "[CLS]", "[SEP]", "", " ", "a", "b", "aa", "aaa", "##a",
            "##", "</w>", "a</w>", "</w></w>", "▁", "▁a", "a▁▁", "Ġa", "Ċ", "é",
@@ -109,34 +106,7 @@ def compare(chance, mine, reference):
     return found == expected, ids, skip, found, expected
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--cases", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    differences = compared = 0
-    for case in range(arguments.cases):
-        chance = random.Random(f"{arguments.seed} {case}")
-        config = make(chance)
-        try:
-            mine = Remora(config)
-        except Refused as refused:
-            if "the same as another" in str(refused):
-                continue
-            raise
-        reference = Reference(config)
-        for _ in range(20):
-            equal, *what = compare(chance, mine, reference)
-            compared += 1
-            if not equal:
-                differences += 1
-                if differences <= 5:
-                    print("case", case, config["decoder"],
-                          config["added_tokens"], config["normalizer"],
-                          *what, sep="\n  ")
-    print(f"{compared} compared, {differences} differences")
-    return differences != 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(make, compare, cases=500, texts=20,
+                 refused=["the same as another"],
+                 shown=["decoder", "added_tokens", "normalizer"]))

@@ -7,15 +7,12 @@ only when there is none.
 usage: pairs_live.py [--cases N] [--seed N]
 """
 
-import argparse
-import random
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from sequences_pair import (END, FAILED, START, Failed, Reference,  # noqa: E402
-                            Refused, Remora)
+from sequences_pair import END, FAILED, START, Failed, run  # noqa: E402
 
 # White space of one to three bytes, and what stands for a space.
 LETTERS = ["a", "b", "é", " ", "\u3000", "\u00a0", "Ġ", "\t", "字"]
@@ -152,37 +149,8 @@ def compare_single(mine, data, given, expected, texts):
     return found == expected, texts, given, found, expected
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--cases", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    differences = compared = 0
-    for case in range(arguments.cases):
-        chance = random.Random(f"{arguments.seed} {case}")
-        config = make(chance)
-        try:
-            mine = Remora(config)
-        except Refused as refused:
-            if "has the Sequence B" in str(refused) or \
-                    "takes one or two" in str(refused) or \
-                    "over 4 times" in str(refused) or \
-                    "the same as another" in str(refused):
-                continue
-            raise
-        reference = Reference(config)
-        for _ in range(40):
-            equal, *what = compare(chance, mine, reference)
-            compared += 1
-            if not equal:
-                differences += 1
-                if differences <= 5:
-                    print("case", case, config["post_processor"],
-                          config["added_tokens"], config["pre_tokenizer"],
-                          *what, sep="\n  ")
-    print(f"{compared} compared, {differences} differences")
-    return differences != 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(make, compare, cases=300, texts=40,
+                 refused=["has the Sequence B", "takes one or two",
+                          "over 4 times", "the same as another"],
+                 shown=["post_processor", "added_tokens", "pre_tokenizer"]))

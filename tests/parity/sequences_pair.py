@@ -3,8 +3,10 @@ programs that compare them. It must never make either side's answer look like
 the other's: a refusal and a failure are told as what they are.
 """
 
+import argparse
 import ctypes
 import json
+import random
 import sys
 import tempfile
 from ctypes import (POINTER, byref, c_char_p, c_int, c_size_t, c_ubyte,
@@ -223,3 +225,35 @@ class Reference:
     def decode(self, ids, skip_special=False):
         return self.ask(lambda: self.tokenizer.decode(
             ids, skip_special_tokens=skip_special))
+
+
+def run(make, compare, cases, texts, refused, shown):
+    """The program: makes configs from seeds and compares `texts` answers on
+    each; its exit status. refused: pieces of the sentences with which Remora
+    may refuse a config; shown: what of a config is printed beside a
+    difference."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cases", type=int, default=cases)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    differences = compared = 0
+    for case in range(arguments.cases):
+        chance = random.Random(f"{arguments.seed} {case}")
+        config = make(chance)
+        try:
+            mine = Remora(config)
+        except Refused as sentence:
+            if any(piece in str(sentence) for piece in refused):
+                continue
+            raise
+        reference = Reference(config)
+        for _ in range(texts):
+            equal, *what = compare(chance, mine, reference)
+            compared += 1
+            if not equal:
+                differences += 1
+                if differences <= 5:
+                    print("case", case, *(config[name] for name in shown),
+                          *what, sep="\n  ")
+    print(f"{compared} compared, {differences} differences")
+    return differences != 0
