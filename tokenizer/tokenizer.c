@@ -34,8 +34,9 @@ static rmr_status check_order(const rmr_tokenizer *t, const char *file,
 {
     if (!rmr_normalizer_sourceless(&t->normalizer))
         return RMR_OK;
-    for (size_t i = 0; i < t->pre_tokenizer.count; i++) {
-        if (t->pre_tokenizer.steps[i].type == &rmr_pre_tokenizer_byte_level)
+    for (size_t i = 0; i < t->pre_tokenizer.steps.count; i++) {
+        if (t->pre_tokenizer.steps.list[i].type ==
+            &rmr_pre_tokenizer_byte_level.step)
             return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                             "%s: pre_tokenizer: ByteLevel is not supported "
                             "after a normalizer that begins a text with what "

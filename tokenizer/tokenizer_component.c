@@ -3,11 +3,12 @@
  * sequences, with errors that name the JSON path. It must never quote more of
  * a file than a few characters.
  */
-#include "tokenizer/tokenizer_internal.h"
+#include "tokenizer/tokenizer_component.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "tokenizer/tokenizer_internal.h"
 #include "tokenizer/text/tokenizer_utf8.h"
 
 /* -------------------------------------------------------------------- names */
@@ -112,7 +113,8 @@ rmr_status rmr_tokenizer_get_choice(rmr_json_source source, const char *field,
 
 rmr_status rmr_component_find(rmr_json_source source,
                               const rmr_component *const *components,
-                              size_t count, size_t *out, rmr_error *err)
+                              size_t count, const rmr_component **out,
+                              rmr_error *err)
 {
     const char *type;
     char all[256] = "";
@@ -122,7 +124,7 @@ rmr_status rmr_component_find(rmr_json_source source,
         return status;
     for (size_t i = 0; i < count; i++) {
         if (!strcmp(components[i]->type, type)) {
-            *out = i;
+            *out = components[i];
             return RMR_OK;
         }
         if (used < sizeof all)
@@ -167,5 +169,7 @@ rmr_status rmr_component_each(rmr_json_source source, const char *field,
                               rmr_component_add *add, void *stage,
                               rmr_error *err)
 {
+    if (!source.object || json_is_null(source.object))
+        return RMR_OK;
     return each(source, field, 0, add, stage, err);
 }

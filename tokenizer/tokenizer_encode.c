@@ -176,8 +176,9 @@ int rmr_tokenizer_cuts(const rmr_tokenizer *tokenizer)
     const rmr_pre_tokenizer *pre = &tokenizer->pre_tokenizer;
     if (tokenizer->added.normalized_spaces)
         return CUT_NOWHERE;
-    if (pre->count == 1 && pre->steps->type == &rmr_pre_tokenizer_bert &&
-        (!normalizer->count || rmr_normalizer_bert_options(normalizer)))
+    if (pre->steps.count == 1 &&
+        pre->steps.list->type == &rmr_pre_tokenizer_bert.step &&
+        (!normalizer->steps.count || rmr_normalizer_bert_options(normalizer)))
         return CUT_BERT;
     if (rmr_normalizer_local(normalizer) &&
         rmr_pre_tokenizer_cut(pre) == RMR_CUT_SPLITS)

@@ -19,6 +19,7 @@
 #include "tokenizer/postprocessor/postprocessor.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_document.h"
+#include "tokenizer/tokenizer_steps.h"
 #include "tokenizer/regex/tokenizer_regex.h"
 #include "tokenizer/postprocessor/tokenizer_spacing.h"
 #include "tokenizer/text/tokenizer_text.h"
@@ -84,16 +85,7 @@ void rmr_scratch_swap(struct rmr_encoder_scratch *scratch,
 /* next_words become words. */
 void rmr_scratch_swap_words(struct rmr_encoder_scratch *scratch);
 
-/* --------------------------------------------------------------- components
- *
- * What the "type" of a part of tokenizer.json can be is one record for each
- * type, in the table of its stage. The table of what is supported in README.md
- * is written from the same records.
- */
-typedef struct rmr_component {
-    const char *type;    /* as in the file */
-    const char *options; /* for the README: the fields that are read */
-} rmr_component;
+/* --------------------------------------------------------------- components */
 
 /* Each stage's components by index; NULL beyond the last. */
 const rmr_component *rmr_normalizer_component(size_t index);
@@ -105,10 +97,9 @@ const rmr_component *rmr_decoder_component(size_t index);
 /* --------------------------------------------------------------- normalizer */
 
 /*
- * One type of normalizer. open reads the options into *self, allocated, which
- * close frees; *self stays NULL when there is nothing to keep. run leaves the
- * scratch's text alone or makes another of it. Errors of run: NOMEM; RANGE
- * (a pattern takes too much work for the text).
+ * One type of normalizer. run leaves the scratch's text alone or makes another
+ * of it. Errors of run: NOMEM; RANGE (a pattern takes too much work for the
+ * text).
  *
  * local: cutting the text between an ASCII letter or digit and a single space
  * that an ASCII letter follows, and running both parts with open_end and
@@ -120,9 +111,7 @@ const rmr_component *rmr_decoder_component(size_t index);
  * a text.
  */
 typedef struct rmr_normalizer_type {
-    rmr_component component;
-    rmr_status (*open)(void **self, rmr_json_source source, rmr_error *err);
-    void (*close)(void *self);
+    rmr_step_type step;
     rmr_status (*run)(const void *self, struct rmr_encoder_scratch *scratch);
     int (*local)(const void *self);
     int (*sourceless)(const void *self);
@@ -131,16 +120,9 @@ typedef struct rmr_normalizer_type {
 
 extern const rmr_normalizer_type rmr_normalizer_bert;
 
-typedef struct rmr_normalizer_step {
-    const rmr_normalizer_type *type;
-    void *self;
-} rmr_normalizer_step;
-
 /* What is run one after another; none: the text as it is. */
 typedef struct rmr_normalizer {
-    rmr_normalizer_step *steps;
-    size_t count;
-    size_t capacity;
+    rmr_steps steps;
 } rmr_normalizer;
 
 /* `value` is the file's "normalizer", or NULL. `file` is what errors call the
@@ -196,27 +178,16 @@ typedef enum rmr_cut {
 } rmr_cut;
 
 typedef struct rmr_pre_tokenizer_type {
-    rmr_component component;
-    rmr_status (*open)(void **self, rmr_json_source source, rmr_error *err);
-    void (*close)(void *self);
+    rmr_step_type step;
     rmr_status (*run)(const void *self, struct rmr_encoder_scratch *scratch);
     rmr_cut (*cut)(const void *self);
 } rmr_pre_tokenizer_type;
 
 extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_bert;
 
-typedef struct rmr_pre_tokenizer_step {
-    const rmr_pre_tokenizer_type *type;
-    void *self;
-} rmr_pre_tokenizer_step;
-
 /* What is run one after another; none: all of a text is one word. */
 typedef struct rmr_pre_tokenizer {
-    rmr_pre_tokenizer_step *steps;
-    size_t count;
-    size_t capacity;
-    int raw_bytes; /* the last step is ByteLevel and is not run but for its
-                    * words: the model takes bytes as they are */
+    rmr_steps steps;
 } rmr_pre_tokenizer;
 
 rmr_status rmr_pre_tokenizer_open(rmr_pre_tokenizer *pre_tokenizer,
@@ -444,55 +415,5 @@ int rmr_tokenizer_cuts(const rmr_tokenizer *tokenizer);
 rmr_status rmr_encode_text(const rmr_tokenizer *tokenizer, rmr_text text,
                            size_t limit, int keeps_end, rmr_encoding *encoding,
                            size_t *total, rmr_error *err);
-
-/* ---------------------------------------------------- reading tokenizer.json
- */
-
-enum { RMR_JSON_NAME_SIZE = 320 };
-
-/* How much of a string from the file an error quotes, in bytes: at most 40, and
- * whole characters. For "%.*s". */
-int rmr_tokenizer_quoted(const char *string);
-
-/* "FILE: PATH" for errors, cut when too long. */
-void rmr_tokenizer_json_name(char name[RMR_JSON_NAME_SIZE], const char *file,
-                             const char *path);
-
-/* FORMAT unless value is an object. */
-rmr_status rmr_tokenizer_need_object(const json_t *value, const char *name,
-                                     rmr_error *err);
-
-/* As the getters of json.h, with a missing or null field being FORMAT. */
-rmr_status rmr_tokenizer_get_bool(rmr_json_source source, const char *field,
-                                  unsigned char *out, rmr_error *err);
-rmr_status rmr_tokenizer_get_id(rmr_json_source source, const char *field,
-                                uint32_t *out, rmr_error *err);
-
-/* A string that may hold NUL, borrowed from the object, and its length. */
-rmr_status rmr_tokenizer_get_bytes(rmr_json_source source, const char *field,
-                                   const char **out, size_t *len,
-                                   rmr_error *err);
-
-/* One of `count` names, as its index. */
-rmr_status rmr_tokenizer_get_choice(rmr_json_source source, const char *field,
-                                    const char *const *names, size_t count,
-                                    size_t *out, rmr_error *err);
-
-/* Which of a stage's components "type" names, as its index. UNSUPPORTED,
- * naming all, when none does. */
-rmr_status rmr_component_find(rmr_json_source source,
-                              const rmr_component *const *components,
-                              size_t count, size_t *out, rmr_error *err);
-
-/*
- * Calls `add` for a component of a stage or, when its type is "Sequence", for
- * each of those in its array `field`, in order, to any depth up to 32. Names
- * are "FILE: normalizer.normalizers[2]".
- */
-typedef rmr_status rmr_component_add(void *stage, rmr_json_source source,
-                                     rmr_error *err);
-rmr_status rmr_component_each(rmr_json_source source, const char *field,
-                              rmr_component_add *add, void *stage,
-                              rmr_error *err);
 
 #endif

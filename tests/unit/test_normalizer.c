@@ -291,7 +291,7 @@ static void test_refusals(void **state)
         expect_failure(open_json(&normalizer, refused[i].json, &err), &err,
                        refused[i].status, refused[i].words[0],
                        refused[i].words[1]);
-        assert_int_equal(normalizer.count, 0);
+        assert_int_equal(normalizer.steps.count, 0);
     }
 }
 

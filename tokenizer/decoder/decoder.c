@@ -9,10 +9,16 @@
 
 #include "common/base/alloc.h"
 
-static const rmr_decoder_type *const types[] = {
-    &rmr_decoder_bpe,     &rmr_decoder_byte_level, &rmr_decoder_byte_fallback,
-    &rmr_decoder_ctc,     &rmr_decoder_fuse,       &rmr_decoder_metaspace,
-    &rmr_decoder_replace, &rmr_decoder_strip,      &rmr_decoder_wordpiece,
+static const rmr_component *const types[] = {
+    &rmr_decoder_bpe.step.component,
+    &rmr_decoder_byte_level.step.component,
+    &rmr_decoder_byte_fallback.step.component,
+    &rmr_decoder_ctc.step.component,
+    &rmr_decoder_fuse.step.component,
+    &rmr_decoder_metaspace.step.component,
+    &rmr_decoder_replace.step.component,
+    &rmr_decoder_strip.step.component,
+    &rmr_decoder_wordpiece.step.component,
 };
 enum { NUM_TYPES = sizeof types / sizeof *types };
 
@@ -21,7 +27,7 @@ enum { KEPT_BYTES = 1 << 22 /* that one text leaves for the next */ };
 
 const rmr_component *rmr_decoder_component(size_t index)
 {
-    return index < NUM_TYPES ? &types[index]->component : NULL;
+    return index < NUM_TYPES ? types[index] : NULL;
 }
 
 /* ------------------------------------------------------------------ strings
@@ -91,27 +97,6 @@ static void free_list(rmr_strings *list)
 /* ------------------------------------------------------------------ opening
  */
 
-static rmr_status add_step(void *stage, rmr_json_source source, rmr_error *err)
-{
-    rmr_decoder *decoder = stage;
-    const rmr_component *components[NUM_TYPES];
-    size_t index;
-    for (size_t i = 0; i < NUM_TYPES; i++)
-        components[i] = &types[i]->component;
-    rmr_status status =
-        rmr_component_find(source, components, NUM_TYPES, &index, err);
-    if (status)
-        return status;
-    rmr_decoder_step *steps = rmr_grow(decoder->steps, &decoder->capacity,
-                                       decoder->count + 1, sizeof *steps);
-    if (!steps)
-        return rmr_fail_nomem(err, source.name);
-    decoder->steps = steps;
-    rmr_decoder_step *step = &steps[decoder->count++];
-    *step = (rmr_decoder_step){.type = types[index]};
-    return step->type->open(&step->self, source, err);
-}
-
 /* What opening needs for a while. */
 typedef struct opening {
     rmr_decoder *decoder;
@@ -170,7 +155,7 @@ static rmr_status open_strings(opening *o, rmr_error *err)
 {
     const rmr_added_tokens *added = &o->tokenizer->added;
     rmr_trie contents = {0};
-    if (!added->count || !o->tokenizer->normalizer.count)
+    if (!added->count || !o->tokenizer->normalizer.steps.count)
         return RMR_OK;
     o->decoder->strings = rmr_calloc(added->count, sizeof *o->decoder->strings);
     if (!o->decoder->strings)
@@ -221,15 +206,17 @@ rmr_status rmr_decoder_open(rmr_decoder *decoder,
                             const rmr_tokenizer *tokenizer, const json_t *root,
                             const char *file, rmr_error *err)
 {
-    char name[RMR_JSON_NAME_SIZE];
+    static const rmr_stage stage = {
+        .part = "decoder",
+        .sequence = "decoders",
+        .types = types,
+        .num_types = NUM_TYPES,
+    };
     const json_t *value = json_object_get(root, "decoder");
-    rmr_status status = RMR_OK;
     memset(decoder, 0, sizeof *decoder);
-    rmr_tokenizer_json_name(name, file, "decoder");
     decoder->joins = !value || json_is_null(value);
-    if (!decoder->joins)
-        status = rmr_component_each((rmr_json_source){value, name}, "decoders",
-                                    add_step, decoder, err);
+    rmr_status status =
+        rmr_steps_open(&decoder->steps, &stage, value, file, err);
     if (!status)
         status = open_tokens(decoder, tokenizer, root, file, err);
     if (status)
@@ -239,13 +226,9 @@ rmr_status rmr_decoder_open(rmr_decoder *decoder,
 
 void rmr_decoder_close(rmr_decoder *decoder)
 {
-    for (size_t i = 0; i < decoder->count; i++) {
-        if (decoder->steps[i].self)
-            decoder->steps[i].type->close(decoder->steps[i].self);
-    }
     for (size_t i = 0; i < decoder->num_strings; i++)
         rmr_free(decoder->strings[i].bytes);
-    rmr_free(decoder->steps);
+    rmr_steps_close(&decoder->steps);
     rmr_free(decoder->strings);
     rmr_trie_free(&decoder->specials);
     memset(decoder, 0, sizeof *decoder);
@@ -334,7 +317,7 @@ rmr_status rmr_tokenizer_decode(const rmr_tokenizer *tokenizer,
                                 int skip_special, rmr_decoding *decoding,
                                 rmr_error *err)
 {
-    const rmr_decoder *decoder = &tokenizer->decoder;
+    const rmr_steps *steps = &tokenizer->decoder.steps;
     decoding->text = "";
     decoding->len = 0;
     if (!decoding->scratch) {
@@ -344,9 +327,11 @@ rmr_status rmr_tokenizer_decode(const rmr_tokenizer *tokenizer,
     }
     rmr_status status =
         read_ids(tokenizer, ids, count, skip_special, decoding->scratch);
-    for (size_t i = 0; i < decoder->count && !status; i++)
-        status = decoder->steps[i].type->run(decoder->steps[i].self,
-                                             decoding->scratch);
+    for (size_t i = 0; i < steps->count && !status; i++) {
+        const rmr_step *step = &steps->list[i];
+        const rmr_decoder_type *type = (const rmr_decoder_type *)step->type;
+        status = type->run(step->self, decoding->scratch);
+    }
     if (!status)
         status = finish(decoding);
     trim_scratch(decoding->scratch);

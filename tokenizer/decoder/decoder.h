@@ -11,19 +11,11 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "tokenizer/model/tokenizer_trie.h"
-
-struct rmr_decoder_type;
-
-typedef struct rmr_decoder_step {
-    const struct rmr_decoder_type *type;
-    void *self;
-} rmr_decoder_step;
+#include "tokenizer/tokenizer_steps.h"
 
 typedef struct rmr_decoder {
     int joins; /* the file has none: strings are joined by spaces */
-    rmr_decoder_step *steps;
-    size_t count;
-    size_t capacity;
+    rmr_steps steps;
     struct rmr_decoder_string {
         char *bytes; /* what an added token is decoded to, if not to its
                       * content: that in normal form; else NULL */

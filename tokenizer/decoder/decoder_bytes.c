@@ -12,20 +12,6 @@
 
 static const unsigned char replacement[] = {0xEF, 0xBF, 0xBD};
 
-static rmr_status open_nothing(void **self, rmr_json_source source,
-                               rmr_error *err)
-{
-    (void)self;
-    (void)source;
-    (void)err;
-    return RMR_OK;
-}
-
-static void close_nothing(void *self)
-{
-    (void)self;
-}
-
 /* ---------------------------------------------------------------- ByteLevel
  */
 
@@ -188,24 +174,20 @@ static rmr_status run_fuse(const void *self,
 }
 
 const rmr_decoder_type rmr_decoder_byte_level = {
-    .component = {"ByteLevel",
-                  "`add_prefix_space`, `trim_offsets`, `use_regex`: read, and "
-                  "of no effect"},
-    .open = open_byte_level,
-    .close = close_nothing,
+    .step = {{"ByteLevel",
+              "`add_prefix_space`, `trim_offsets`, `use_regex`: read, and "
+              "of no effect"},
+             open_byte_level,
+             NULL},
     .run = run_byte_level,
 };
 
 const rmr_decoder_type rmr_decoder_byte_fallback = {
-    .component = {"ByteFallback", ""},
-    .open = open_nothing,
-    .close = close_nothing,
+    .step = {{"ByteFallback", ""}, rmr_step_no_options, NULL},
     .run = run_byte_fallback,
 };
 
 const rmr_decoder_type rmr_decoder_fuse = {
-    .component = {"Fuse", ""},
-    .open = open_nothing,
-    .close = close_nothing,
+    .step = {{"Fuse", ""}, rmr_step_no_options, NULL},
     .run = run_fuse,
 };

@@ -489,44 +489,40 @@ static rmr_status run_wordpiece(const void *self,
  */
 
 const rmr_decoder_type rmr_decoder_bpe = {
-    .component = {"BPEDecoder", "`suffix`"},
-    .open = open_bpe,
-    .close = close_bpe,
+    .step = {{"BPEDecoder", "`suffix`"}, open_bpe, close_bpe},
     .run = run_bpe,
 };
 
 const rmr_decoder_type rmr_decoder_ctc = {
-    .component = {"CTC", "`pad_token`, `word_delimiter_token`, `cleanup`"},
-    .open = open_ctc,
-    .close = close_ctc,
+    .step = {{"CTC", "`pad_token`, `word_delimiter_token`, `cleanup`"},
+             open_ctc,
+             close_ctc},
     .run = run_ctc,
 };
 
 const rmr_decoder_type rmr_decoder_metaspace = {
-    .component = {"Metaspace",
-                  "`replacement`, `prepend_scheme`, `add_prefix_space`"},
-    .open = open_metaspace,
-    .close = close_metaspace,
+    .step = {{"Metaspace",
+              "`replacement`, `prepend_scheme`, `add_prefix_space`"},
+             open_metaspace,
+             close_metaspace},
     .run = run_metaspace,
 };
 
 const rmr_decoder_type rmr_decoder_replace = {
-    .component = {"Replace", "`pattern` (`String`, `Regex`), `content`"},
-    .open = open_replace,
-    .close = close_replace,
+    .step = {{"Replace", "`pattern` (`String`, `Regex`), `content`"},
+             open_replace,
+             close_replace},
     .run = run_replace,
 };
 
 const rmr_decoder_type rmr_decoder_strip = {
-    .component = {"Strip", "`content`, `start`, `stop`"},
-    .open = open_strip,
-    .close = close_strip,
+    .step = {{"Strip", "`content`, `start`, `stop`"}, open_strip, close_strip},
     .run = run_strip,
 };
 
 const rmr_decoder_type rmr_decoder_wordpiece = {
-    .component = {"WordPiece", "`prefix`, `cleanup`"},
-    .open = open_wordpiece,
-    .close = close_wordpiece,
+    .step = {{"WordPiece", "`prefix`, `cleanup`"},
+             open_wordpiece,
+             close_wordpiece},
     .run = run_wordpiece,
 };

@@ -43,15 +43,11 @@ static inline size_t rmr_strings_start(const rmr_strings *list, size_t index)
 }
 
 /*
- * One type. open reads the options into *self, allocated, which close frees;
- * *self stays NULL when there is nothing to keep. Errors of run: NOMEM, RANGE
- * (over 1 GiB, a pattern takes too much work), UNSUPPORTED (the reference
- * fails).
+ * One type. Errors of run: NOMEM, RANGE (over 1 GiB, a pattern takes too much
+ * work), UNSUPPORTED (the reference fails).
  */
 typedef struct rmr_decoder_type {
-    rmr_component component;
-    rmr_status (*open)(void **self, rmr_json_source source, rmr_error *err);
-    void (*close)(void *self);
+    rmr_step_type step;
     rmr_status (*run)(const void *self, struct rmr_decoder_scratch *scratch);
 } rmr_decoder_type;
 

@@ -9,17 +9,17 @@
 
 #include "common/base/alloc.h"
 
-static const rmr_token_model_type *const types[] = {
-    &rmr_model_bpe,
-    &rmr_model_unigram,
-    &rmr_model_wordlevel,
-    &rmr_model_wordpiece,
+static const rmr_component *const types[] = {
+    &rmr_model_bpe.component,
+    &rmr_model_unigram.component,
+    &rmr_model_wordlevel.component,
+    &rmr_model_wordpiece.component,
 };
 enum { NUM_TYPES = sizeof types / sizeof *types };
 
 const rmr_component *rmr_token_model_component(size_t index)
 {
-    return index < NUM_TYPES ? &types[index]->component : NULL;
+    return index < NUM_TYPES ? types[index] : NULL;
 }
 
 static atomic_uint_fast64_t last_number;
@@ -47,17 +47,14 @@ static rmr_status find_type(rmr_json_source source,
                             const rmr_document *document,
                             const rmr_token_model_type **type, rmr_error *err)
 {
-    const rmr_component *components[NUM_TYPES];
-    size_t index;
+    const rmr_component *component;
     *type = type_by_fields(document);
     if (!json_object_get(document->model, "type") && *type)
         return RMR_OK;
-    for (size_t i = 0; i < NUM_TYPES; i++)
-        components[i] = &types[i]->component;
     rmr_status status =
-        rmr_component_find(source, components, NUM_TYPES, &index, err);
+        rmr_component_find(source, types, NUM_TYPES, &component, err);
     if (!status)
-        *type = types[index];
+        *type = (const rmr_token_model_type *)component;
     return status;
 }
 

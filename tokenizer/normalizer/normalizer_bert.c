@@ -244,11 +244,11 @@ static rmr_status run_bert(const void *self,
  */
 
 const rmr_normalizer_type rmr_normalizer_bert = {
-    .component = {"BertNormalizer",
-                  "`clean_text`, `handle_chinese_chars`, `strip_accents` "
-                  "(true, false, null), `lowercase`"},
-    .open = open_bert,
-    .close = rmr_free,
+    .step = {{"BertNormalizer",
+              "`clean_text`, `handle_chinese_chars`, `strip_accents` "
+              "(true, false, null), `lowercase`"},
+             open_bert,
+             rmr_free},
     .run = run_bert,
     .local = rmr_normalizer_is_local,
 };
@@ -261,8 +261,8 @@ const rmr_bert_options *rmr_bert_options_of(const void *self)
 const rmr_bert_options *
 rmr_normalizer_bert_options(const rmr_normalizer *normalizer)
 {
-    if (normalizer->count != 1 ||
-        normalizer->steps->type != &rmr_normalizer_bert)
+    const rmr_steps *steps = &normalizer->steps;
+    if (steps->count != 1 || steps->list->type != &rmr_normalizer_bert.step)
         return NULL;
-    return rmr_bert_options_of(normalizer->steps->self);
+    return rmr_bert_options_of(steps->list->self);
 }

@@ -203,22 +203,19 @@ static rmr_status run_nmt(const void *self, struct rmr_encoder_scratch *scratch)
 }
 
 const rmr_normalizer_type rmr_normalizer_lowercase = {
-    .component = {"Lowercase", ""},
-    .open = rmr_normalizer_no_options,
+    .step = {{"Lowercase", ""}, rmr_step_no_options, NULL},
     .run = run_lowercase,
     .local = rmr_normalizer_is_local,
 };
 
 const rmr_normalizer_type rmr_normalizer_strip_accents = {
-    .component = {"StripAccents", ""},
-    .open = rmr_normalizer_no_options,
+    .step = {{"StripAccents", ""}, rmr_step_no_options, NULL},
     .run = run_strip_accents,
     .local = rmr_normalizer_is_local,
 };
 
 const rmr_normalizer_type rmr_normalizer_nmt = {
-    .component = {"Nmt", ""},
-    .open = rmr_normalizer_no_options,
+    .step = {{"Nmt", ""}, rmr_step_no_options, NULL},
     .run = run_nmt,
     .local = rmr_normalizer_is_local,
 };

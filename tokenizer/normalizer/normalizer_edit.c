@@ -89,9 +89,7 @@ static rmr_status run_strip(const void *self,
 }
 
 const rmr_normalizer_type rmr_normalizer_strip = {
-    .component = {"Strip", "`strip_left`, `strip_right`"},
-    .open = open_strip,
-    .close = rmr_free,
+    .step = {{"Strip", "`strip_left`, `strip_right`"}, open_strip, rmr_free},
     .run = run_strip,
     .local = rmr_normalizer_is_local,
 };
@@ -162,9 +160,7 @@ static rmr_status run_prepend(const void *self,
 }
 
 const rmr_normalizer_type rmr_normalizer_prepend = {
-    .component = {"Prepend", "`prepend`"},
-    .open = open_prepend,
-    .close = rmr_free,
+    .step = {{"Prepend", "`prepend`"}, open_prepend, rmr_free},
     .run = run_prepend,
     .local = rmr_normalizer_is_local,
     .sourceless = prepend_is_sourceless,
@@ -230,8 +226,7 @@ static rmr_status run_byte_level(const void *self,
 }
 
 const rmr_normalizer_type rmr_normalizer_byte_level = {
-    .component = {"ByteLevel", ""},
-    .open = rmr_normalizer_no_options,
+    .step = {{"ByteLevel", ""}, rmr_step_no_options, NULL},
     .run = run_byte_level,
     .local = rmr_normalizer_is_not_local,
 };

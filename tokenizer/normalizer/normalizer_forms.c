@@ -266,29 +266,25 @@ static rmr_status run_nfkd(const void *self,
 }
 
 const rmr_normalizer_type rmr_normalizer_nfc = {
-    .component = {"NFC", ""},
-    .open = rmr_normalizer_no_options,
+    .step = {{"NFC", ""}, rmr_step_no_options, NULL},
     .run = run_nfc,
     .local = rmr_normalizer_is_local,
 };
 
 const rmr_normalizer_type rmr_normalizer_nfd = {
-    .component = {"NFD", ""},
-    .open = rmr_normalizer_no_options,
+    .step = {{"NFD", ""}, rmr_step_no_options, NULL},
     .run = run_nfd,
     .local = rmr_normalizer_is_local,
 };
 
 const rmr_normalizer_type rmr_normalizer_nfkc = {
-    .component = {"NFKC", ""},
-    .open = rmr_normalizer_no_options,
+    .step = {{"NFKC", ""}, rmr_step_no_options, NULL},
     .run = run_nfkc,
     .local = rmr_normalizer_is_local,
 };
 
 const rmr_normalizer_type rmr_normalizer_nfkd = {
-    .component = {"NFKD", ""},
-    .open = rmr_normalizer_no_options,
+    .step = {{"NFKD", ""}, rmr_step_no_options, NULL},
     .run = run_nfkd,
     .local = rmr_normalizer_is_local,
 };

@@ -613,9 +613,9 @@ static int precompiled_is_local(const void *self)
 }
 
 const rmr_normalizer_type rmr_normalizer_precompiled = {
-    .component = {"Precompiled", "`precompiled_charsmap`"},
-    .open = open_precompiled,
-    .close = close_precompiled,
+    .step = {{"Precompiled", "`precompiled_charsmap`"},
+             open_precompiled,
+             close_precompiled},
     .run = run_precompiled,
     .local = precompiled_is_local,
 };

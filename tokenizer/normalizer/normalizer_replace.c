@@ -211,9 +211,9 @@ static int replace_is_sourceless(const void *self)
 }
 
 const rmr_normalizer_type rmr_normalizer_replace = {
-    .component = {"Replace", "`pattern` (`String`, `Regex`), `content`"},
-    .open = open_replace,
-    .close = close_replace,
+    .step = {{"Replace", "`pattern` (`String`, `Regex`), `content`"},
+             open_replace,
+             close_replace},
     .run = run_replace,
     .local = replace_is_local,
     .sourceless = replace_is_sourceless,

@@ -21,16 +21,6 @@ extern const rmr_normalizer_type rmr_normalizer_replace;
 extern const rmr_normalizer_type rmr_normalizer_byte_level;
 extern const rmr_normalizer_type rmr_normalizer_precompiled;
 
-/* For types without options. */
-static inline rmr_status
-rmr_normalizer_no_options(void **self, rmr_json_source source, rmr_error *err)
-{
-    (void)source;
-    (void)err;
-    *self = NULL;
-    return RMR_OK;
-}
-
 /* For types that are local, or are not, whatever their options. */
 static inline int rmr_normalizer_is_local(const void *self)
 {

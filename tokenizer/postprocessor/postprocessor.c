@@ -9,17 +9,17 @@
 
 #include "common/base/alloc.h"
 
-static const rmr_post_type *const types[] = {
-    &rmr_post_template,
-    &rmr_post_bert,
-    &rmr_post_roberta,
-    &rmr_post_byte_level,
+static const rmr_component *const types[] = {
+    &rmr_post_template.step.component,
+    &rmr_post_bert.step.component,
+    &rmr_post_roberta.step.component,
+    &rmr_post_byte_level.step.component,
 };
 enum { NUM_TYPES = sizeof types / sizeof *types };
 
 const rmr_component *rmr_post_processor_component(size_t index)
 {
-    return index < NUM_TYPES ? &types[index]->component : NULL;
+    return index < NUM_TYPES ? types[index] : NULL;
 }
 
 /* ----------------------------------------------------------------- programs
@@ -135,15 +135,12 @@ static rmr_status apply_step(rmr_post_processor *post,
 static rmr_status find_type(rmr_json_source source, const rmr_post_type **type,
                             rmr_error *err)
 {
-    const rmr_component *components[NUM_TYPES];
-    size_t index;
-    for (size_t i = 0; i < NUM_TYPES; i++)
-        components[i] = &types[i]->component;
+    const rmr_component *component;
     rmr_status status =
-        rmr_component_find(source, components, NUM_TYPES, &index, err);
+        rmr_component_find(source, types, NUM_TYPES, &component, err);
     if (status)
         return status;
-    *type = types[index];
+    *type = (const rmr_post_type *)component;
     if (*type == &rmr_post_bert || *type == &rmr_post_roberta)
         *type = json_object_get(source.object, "trim_offsets") &&
                         json_object_get(source.object, "add_prefix_space")
@@ -164,10 +161,10 @@ static rmr_status add_step(void *stage, rmr_json_source source, rmr_error *err)
     rmr_status status = find_type(source, &type, err);
     if (status)
         return status;
-    if (!(status = type->open(&self, source, err)))
+    if (!(status = type->step.open(&self, source, err)))
         status = apply_step(stage, type, self, source, err);
     if (self)
-        type->close(self);
+        type->step.close(self);
     return status;
 }
 
@@ -203,7 +200,7 @@ rmr_status rmr_post_processor_open(rmr_post_processor *post,
     memset(post, 0, sizeof *post);
     rmr_tokenizer_json_name(name, file, "post_processor");
     rmr_status status = begin_programs(post, name, err);
-    if (!status && value && !json_is_null(value))
+    if (!status)
         status = rmr_component_each((rmr_json_source){value, name},
                                     "processors", add_step, post, err);
     const char *problem = post->programs[0][1].problem;

@@ -168,27 +168,24 @@ static rmr_status apply_byte_level(const void *self, int special,
 }
 
 const rmr_post_type rmr_post_bert = {
-    .component = {"BertProcessing", "`cls`, `sep`"},
-    .open = open_bert,
-    .close = close_bert,
+    .step = {{"BertProcessing", "`cls`, `sep`"}, open_bert, close_bert},
     .added = bert_added,
     .apply = apply_bert,
 };
 
 const rmr_post_type rmr_post_roberta = {
-    .component = {"RobertaProcessing",
-                  "`cls`, `sep`, `trim_offsets`, `add_prefix_space`"},
-    .open = open_roberta,
-    .close = close_bert,
+    .step = {{"RobertaProcessing",
+              "`cls`, `sep`, `trim_offsets`, `add_prefix_space`"},
+             open_roberta,
+             close_bert},
     .added = roberta_added,
     .apply = apply_roberta,
 };
 
 const rmr_post_type rmr_post_byte_level = {
-    .component = {"ByteLevel",
-                  "`trim_offsets`, `add_prefix_space`, `use_regex`"},
-    .open = open_byte_level,
-    .close = close_bert,
+    .step = {{"ByteLevel", "`trim_offsets`, `add_prefix_space`, `use_regex`"},
+             open_byte_level,
+             close_bert},
     .added = byte_level_added,
     .apply = apply_byte_level,
 };

@@ -231,9 +231,9 @@ static rmr_status apply_template(const void *self, int special,
 }
 
 const rmr_post_type rmr_post_template = {
-    .component = {"TemplateProcessing", "`single`, `pair`, `special_tokens`"},
-    .open = open_template,
-    .close = close_template,
+    .step = {{"TemplateProcessing", "`single`, `pair`, `special_tokens`"},
+             open_template,
+             close_template},
     .added = template_added,
     .apply = apply_template,
 };

@@ -8,15 +8,12 @@
 #include "tokenizer/tokenizer_internal.h"
 
 /*
- * One type. open reads the options into *self, allocated, which close frees.
- * added is the number of tokens that the reference leaves room for. apply
- * changes a program, which holds what the steps before have made, or gives it
- * a problem. Errors of apply: NOMEM.
+ * One type. added is the number of tokens that the reference leaves room for.
+ * apply changes a program, which holds what the steps before have made, or
+ * gives it a problem. Errors of apply: NOMEM.
  */
 typedef struct rmr_post_type {
-    rmr_component component;
-    rmr_status (*open)(void **self, rmr_json_source source, rmr_error *err);
-    void (*close)(void *self);
+    rmr_step_type step;
     size_t (*added)(const void *self, int pair);
     rmr_status (*apply)(const void *self, int special,
                         rmr_post_program *program);

@@ -5,72 +5,44 @@
  */
 #include "tokenizer/pretokenizer/pretokenizer.h"
 
-#include <string.h>
-
-#include "common/base/alloc.h"
 #include "tokenizer/text/tokenizer_utf8.h"
 
-static const rmr_pre_tokenizer_type *const types[] = {
-    &rmr_pre_tokenizer_bert,
-    &rmr_pre_tokenizer_byte_level,
-    &rmr_pre_tokenizer_char_delimiter,
-    &rmr_pre_tokenizer_digits,
-    &rmr_pre_tokenizer_fixed_length,
-    &rmr_pre_tokenizer_metaspace,
-    &rmr_pre_tokenizer_punctuation,
-    &rmr_pre_tokenizer_split,
-    &rmr_pre_tokenizer_unicode_scripts,
-    &rmr_pre_tokenizer_whitespace,
-    &rmr_pre_tokenizer_whitespace_split,
+static const rmr_component *const types[] = {
+    &rmr_pre_tokenizer_bert.step.component,
+    &rmr_pre_tokenizer_byte_level.step.component,
+    &rmr_pre_tokenizer_char_delimiter.step.component,
+    &rmr_pre_tokenizer_digits.step.component,
+    &rmr_pre_tokenizer_fixed_length.step.component,
+    &rmr_pre_tokenizer_metaspace.step.component,
+    &rmr_pre_tokenizer_punctuation.step.component,
+    &rmr_pre_tokenizer_split.step.component,
+    &rmr_pre_tokenizer_unicode_scripts.step.component,
+    &rmr_pre_tokenizer_whitespace.step.component,
+    &rmr_pre_tokenizer_whitespace_split.step.component,
 };
 enum { NUM_TYPES = sizeof types / sizeof *types };
 
-static rmr_status add_step(void *stage, rmr_json_source source, rmr_error *err)
+static const rmr_pre_tokenizer_type *type_of(const rmr_step *step)
 {
-    rmr_pre_tokenizer *pre = stage;
-    const rmr_component *components[NUM_TYPES];
-    size_t index;
-    for (size_t i = 0; i < NUM_TYPES; i++)
-        components[i] = &types[i]->component;
-    rmr_status status =
-        rmr_component_find(source, components, NUM_TYPES, &index, err);
-    if (status)
-        return status;
-    rmr_pre_tokenizer_step *steps =
-        rmr_grow(pre->steps, &pre->capacity, pre->count + 1, sizeof *steps);
-    if (!steps)
-        return rmr_fail_nomem(err, source.name);
-    pre->steps = steps;
-    rmr_pre_tokenizer_step *step = &steps[pre->count++];
-    *step = (rmr_pre_tokenizer_step){.type = types[index]};
-    return step->type->open(&step->self, source, err);
+    return (const rmr_pre_tokenizer_type *)step->type;
 }
 
 rmr_status rmr_pre_tokenizer_open(rmr_pre_tokenizer *pre_tokenizer,
                                   const json_t *value, const char *file,
                                   rmr_error *err)
 {
-    char name[RMR_JSON_NAME_SIZE];
-    memset(pre_tokenizer, 0, sizeof *pre_tokenizer);
-    if (!value || json_is_null(value))
-        return RMR_OK;
-    rmr_tokenizer_json_name(name, file, "pre_tokenizer");
-    rmr_status status =
-        rmr_component_each((rmr_json_source){value, name}, "pretokenizers",
-                           add_step, pre_tokenizer, err);
-    if (status)
-        rmr_pre_tokenizer_close(pre_tokenizer);
-    return status;
+    static const rmr_stage stage = {
+        .part = "pre_tokenizer",
+        .sequence = "pretokenizers",
+        .types = types,
+        .num_types = NUM_TYPES,
+    };
+    return rmr_steps_open(&pre_tokenizer->steps, &stage, value, file, err);
 }
 
 void rmr_pre_tokenizer_close(rmr_pre_tokenizer *pre_tokenizer)
 {
-    for (size_t i = 0; i < pre_tokenizer->count; i++) {
-        if (pre_tokenizer->steps[i].self)
-            pre_tokenizer->steps[i].type->close(pre_tokenizer->steps[i].self);
-    }
-    rmr_free(pre_tokenizer->steps);
-    memset(pre_tokenizer, 0, sizeof *pre_tokenizer);
+    rmr_steps_close(&pre_tokenizer->steps);
 }
 
 rmr_status rmr_pre_tokenizer_run(const rmr_pre_tokenizer *pre_tokenizer,
@@ -81,10 +53,10 @@ rmr_status rmr_pre_tokenizer_run(const rmr_pre_tokenizer *pre_tokenizer,
     scratch->words.count = 0;
     if (!rmr_words_push(&scratch->words, from, to))
         return RMR_ERR_NOMEM;
-    for (size_t i = 0; i < pre_tokenizer->count; i++) {
-        const rmr_pre_tokenizer_step *step = &pre_tokenizer->steps[i];
+    for (size_t i = 0; i < pre_tokenizer->steps.count; i++) {
+        const rmr_step *step = &pre_tokenizer->steps.list[i];
         scratch->next_words.count = 0;
-        rmr_status status = step->type->run(step->self, scratch);
+        rmr_status status = type_of(step)->run(step->self, scratch);
         if (status)
             return status;
     }
@@ -93,22 +65,21 @@ rmr_status rmr_pre_tokenizer_run(const rmr_pre_tokenizer *pre_tokenizer,
 
 int rmr_pre_tokenizer_use_raw_bytes(rmr_pre_tokenizer *pre_tokenizer)
 {
-    if (!pre_tokenizer->count)
+    const rmr_steps *steps = &pre_tokenizer->steps;
+    if (!steps->count)
         return 0;
-    const rmr_pre_tokenizer_step *last =
-        &pre_tokenizer->steps[pre_tokenizer->count - 1];
-    if (last->type == &rmr_pre_tokenizer_byte_level) {
-        rmr_byte_level_use_raw_bytes(last->self);
-        pre_tokenizer->raw_bytes = 1;
-    }
-    return pre_tokenizer->raw_bytes;
+    const rmr_step *last = &steps->list[steps->count - 1];
+    if (type_of(last) != &rmr_pre_tokenizer_byte_level)
+        return 0;
+    rmr_byte_level_use_raw_bytes(last->self);
+    return 1;
 }
 
 rmr_cut rmr_pre_tokenizer_cut(const rmr_pre_tokenizer *pre_tokenizer)
 {
-    for (size_t i = 0; i < pre_tokenizer->count; i++) {
-        const rmr_pre_tokenizer_step *step = &pre_tokenizer->steps[i];
-        rmr_cut cut = step->type->cut(step->self);
+    for (size_t i = 0; i < pre_tokenizer->steps.count; i++) {
+        const rmr_step *step = &pre_tokenizer->steps.list[i];
+        rmr_cut cut = type_of(step)->cut(step->self);
         if (cut != RMR_CUT_NEUTRAL)
             return cut;
     }
@@ -117,7 +88,7 @@ rmr_cut rmr_pre_tokenizer_cut(const rmr_pre_tokenizer *pre_tokenizer)
 
 const rmr_component *rmr_pre_tokenizer_component(size_t index)
 {
-    return index < NUM_TYPES ? &types[index]->component : NULL;
+    return index < NUM_TYPES ? types[index] : NULL;
 }
 
 rmr_status rmr_pre_tokenizer_get_char(rmr_json_source source, const char *field,

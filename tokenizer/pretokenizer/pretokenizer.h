@@ -22,7 +22,7 @@ extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_whitespace_split;
 /*
  * Makes words the bytes that ByteLevel's characters stand for, when ByteLevel
  * is the last step: for a model that takes such words. Before the first text.
- * Returns pre_tokenizer->raw_bytes.
+ * Returns whether it is.
  */
 int rmr_pre_tokenizer_use_raw_bytes(rmr_pre_tokenizer *pre_tokenizer);
 

@@ -171,10 +171,10 @@ static rmr_cut cut(const void *self)
 }
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_byte_level = {
-    .component = {"ByteLevel", "`add_prefix_space`, `use_regex`; "
-                               "`trim_offsets` is the post-processor's"},
-    .open = open_byte_level,
-    .close = rmr_free,
+    .step = {{"ByteLevel", "`add_prefix_space`, `use_regex`; "
+                           "`trim_offsets` is the post-processor's"},
+             open_byte_level,
+             rmr_free},
     .run = run_byte_level,
     .cut = cut,
 };

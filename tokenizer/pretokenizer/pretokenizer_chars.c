@@ -147,33 +147,29 @@ static rmr_cut cut(const void *self)
  */
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_punctuation = {
-    .component = {"Punctuation", "`behavior` (all five)"},
-    .open = open_punctuation,
-    .close = rmr_free,
+    .step = {{"Punctuation", "`behavior` (all five)"},
+             open_punctuation,
+             rmr_free},
     .run = run_char_split,
     .cut = cut,
 };
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_digits = {
-    .component = {"Digits", "`individual_digits`"},
-    .open = open_digits,
-    .close = rmr_free,
+    .step = {{"Digits", "`individual_digits`"}, open_digits, rmr_free},
     .run = run_char_split,
     .cut = cut,
 };
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_whitespace_split = {
-    .component = {"WhitespaceSplit", ""},
-    .open = open_whitespace_split,
-    .close = rmr_free,
+    .step = {{"WhitespaceSplit", ""}, open_whitespace_split, rmr_free},
     .run = run_char_split,
     .cut = cut,
 };
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_char_delimiter = {
-    .component = {"CharDelimiterSplit", "`delimiter`"},
-    .open = open_char_delimiter,
-    .close = rmr_free,
+    .step = {{"CharDelimiterSplit", "`delimiter`"},
+             open_char_delimiter,
+             rmr_free},
     .run = run_char_split,
     .cut = cut,
 };

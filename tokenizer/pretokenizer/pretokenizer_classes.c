@@ -89,9 +89,7 @@ static rmr_status run_bert(const void *self,
 }
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_bert = {
-    .component = {"BertPreTokenizer", ""},
-    .open = open_bert,
-    .close = rmr_free,
+    .step = {{"BertPreTokenizer", ""}, open_bert, rmr_free},
     .run = run_bert,
     .cut = cut,
 };
@@ -137,9 +135,7 @@ static rmr_status run_whitespace(const void *self,
 }
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_whitespace = {
-    .component = {"Whitespace", ""},
-    .open = open_whitespace,
-    .close = rmr_free,
+    .step = {{"Whitespace", ""}, open_whitespace, rmr_free},
     .run = run_whitespace,
     .cut = cut,
 };

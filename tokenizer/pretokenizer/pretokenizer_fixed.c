@@ -50,9 +50,7 @@ static rmr_cut cut(const void *self)
 }
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_fixed_length = {
-    .component = {"FixedLength", "`length`, over 0"},
-    .open = open_fixed,
-    .close = rmr_free,
+    .step = {{"FixedLength", "`length`, over 0"}, open_fixed, rmr_free},
     .run = run_fixed,
     .cut = cut,
 };

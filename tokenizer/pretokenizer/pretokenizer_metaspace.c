@@ -158,11 +158,11 @@ static rmr_cut cut(const void *self)
 }
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_metaspace = {
-    .component = {"Metaspace",
-                  "`replacement`, `prepend_scheme` (always, first, never), "
-                  "`split`, `add_prefix_space` (false only with never)"},
-    .open = open_metaspace,
-    .close = rmr_free,
+    .step = {{"Metaspace",
+              "`replacement`, `prepend_scheme` (always, first, never), "
+              "`split`, `add_prefix_space` (false only with never)"},
+             open_metaspace,
+             rmr_free},
     .run = run_metaspace,
     .cut = cut,
 };

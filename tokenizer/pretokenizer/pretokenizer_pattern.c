@@ -271,10 +271,10 @@ static rmr_cut cut(const void *self)
 }
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_split = {
-    .component = {"Split", "`pattern` (`String` or `Regex`), `behavior` (all "
-                           "five), `invert`"},
-    .open = open_split,
-    .close = close_split,
+    .step = {{"Split", "`pattern` (`String` or `Regex`), `behavior` (all "
+                       "five), `invert`"},
+             open_split,
+             close_split},
     .run = run_split,
     .cut = cut,
 };

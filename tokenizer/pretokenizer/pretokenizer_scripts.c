@@ -8,20 +8,6 @@
 #include "tokenizer/text/tokenizer_unicode.h"
 #include "tokenizer/text/tokenizer_utf8.h"
 
-static rmr_status open_scripts(void **self, rmr_json_source source,
-                               rmr_error *err)
-{
-    (void)self;
-    (void)source;
-    (void)err;
-    return RMR_OK;
-}
-
-static void close_scripts(void *self)
-{
-    (void)self;
-}
-
 static int split_word(const void *self, const unsigned char *text,
                       rmr_span word, rmr_words *words)
 {
@@ -58,9 +44,7 @@ static rmr_cut cut(const void *self)
 }
 
 const rmr_pre_tokenizer_type rmr_pre_tokenizer_unicode_scripts = {
-    .component = {"UnicodeScripts", ""},
-    .open = open_scripts,
-    .close = close_scripts,
+    .step = {{"UnicodeScripts", ""}, rmr_step_no_options, NULL},
     .run = run_scripts,
     .cut = cut,
 };
