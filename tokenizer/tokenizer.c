@@ -59,12 +59,12 @@ static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
                                          json_object_get(root, "pre_tokenizer"),
                                          file, err)) ||
         (status = check_order(t, file, err)) ||
-        (status = rmr_token_model_open(&t->model, document, err)))
+        (status = rmr_token_model_open(
+             &t->model, document,
+             rmr_pre_tokenizer_from_bytes(&t->pre_tokenizer), err)))
         return status;
-    if (t->model.type == &rmr_model_bpe &&
-        rmr_pre_tokenizer_use_raw_bytes(&t->pre_tokenizer) &&
-        (status = rmr_token_model_use_raw_bytes(&t->model, err)))
-        return status;
+    if (t->model.raw_bytes)
+        rmr_pre_tokenizer_use_raw_bytes(&t->pre_tokenizer);
     if ((status = rmr_added_tokens_open(&t->added,
                                         json_object_get(root, "added_tokens"),
                                         &t->normalizer, &t->model, file, err)))

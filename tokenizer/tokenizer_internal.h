@@ -273,6 +273,7 @@ typedef struct rmr_token_model rmr_token_model;
 
 typedef struct rmr_token_model_type {
     rmr_component component;
+    int takes_bytes; /* a model of it may have raw_bytes when it is opened */
     rmr_status (*open)(rmr_token_model *model, const rmr_document *document,
                        rmr_error *err);
     void (*close)(void *self);
@@ -293,15 +294,12 @@ struct rmr_token_model {
     uint64_t number; /* no other opened model has it */
 };
 
-/* Errors: FORMAT, UNSUPPORTED, RANGE, NOMEM. */
+/* from_bytes: words are ByteLevel's characters, and what these stand for can be
+ * had instead; model->raw_bytes says whether the model takes it. Errors:
+ * FORMAT, UNSUPPORTED, RANGE, NOMEM. */
 rmr_status rmr_token_model_open(rmr_token_model *model,
-                                const rmr_document *document, rmr_error *err);
-
-/* Makes a BPE model take the bytes that ByteLevel's characters stand for.
- * Errors: NOMEM, RANGE. */
-rmr_status rmr_token_model_use_raw_bytes(rmr_token_model *model,
-                                         rmr_error *err);
-
+                                const rmr_document *document, int from_bytes,
+                                rmr_error *err);
 void rmr_token_model_close(rmr_token_model *model);
 
 /* Makes room for one token more; 0 when out of memory. */

@@ -37,7 +37,7 @@ SHIM_API shim *shim_open(const char *json, size_t len, int raw_bytes)
         return it;
     if (!rmr_pre_tokenizer_open(&it->pre, json_object_get(value, "it"), "test",
                                 &it->err) &&
-        raw_bytes)
+        raw_bytes && rmr_pre_tokenizer_from_bytes(&it->pre))
         rmr_pre_tokenizer_use_raw_bytes(&it->pre);
     json_decref(value);
     return it;

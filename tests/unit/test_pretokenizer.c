@@ -371,17 +371,18 @@ static void test_raw_bytes(void **state)
     rmr_pre_tokenizer pre;
     (void)state;
     must_open(&pre, ONE(DIGITS));
-    assert_int_equal(rmr_pre_tokenizer_use_raw_bytes(&pre), 0);
+    assert_int_equal(rmr_pre_tokenizer_from_bytes(&pre), 0);
     rmr_pre_tokenizer_close(&pre);
     must_open(&pre, MANY(BYTE_LEVEL("true") ", " DIGITS));
-    assert_int_equal(rmr_pre_tokenizer_use_raw_bytes(&pre), 0);
+    assert_int_equal(rmr_pre_tokenizer_from_bytes(&pre), 0);
     rmr_pre_tokenizer_close(&pre);
     must_open(&pre, MANY(""));
-    assert_int_equal(rmr_pre_tokenizer_use_raw_bytes(&pre), 0);
+    assert_int_equal(rmr_pre_tokenizer_from_bytes(&pre), 0);
     rmr_pre_tokenizer_close(&pre);
 
     must_open(&pre, MANY(DIGITS ", " BYTE_LEVEL("true")));
-    assert_int_equal(rmr_pre_tokenizer_use_raw_bytes(&pre), 1);
+    assert_int_equal(rmr_pre_tokenizer_from_bytes(&pre), 1);
+    rmr_pre_tokenizer_use_raw_bytes(&pre);
     /* Every word gets a space that has none. */
     must_run(&pre, text, sizeof text - 1, &scratch);
     compare(&scratch,
@@ -390,7 +391,8 @@ static void test_raw_bytes(void **state)
     rmr_pre_tokenizer_close(&pre);
 
     must_open(&pre, ONE(BYTE_LEVEL("true")));
-    assert_int_equal(rmr_pre_tokenizer_use_raw_bytes(&pre), 1);
+    assert_int_equal(rmr_pre_tokenizer_from_bytes(&pre), 1);
+    rmr_pre_tokenizer_use_raw_bytes(&pre);
     must_run(&pre, text, sizeof text - 1, &scratch);
     assert_ptr_equal(scratch.text->bytes, text); /* nothing is written */
     must_run(&pre, bare, sizeof bare - 1, &scratch);

@@ -160,7 +160,6 @@ static void fill_units(bpe *b, const rmr_vocabulary *vocabulary, int raw_bytes)
 /* Notes which byte may follow which in a token, across its characters. */
 static void fill_pairs(bpe *b, const rmr_vocabulary *vocabulary, int raw_bytes)
 {
-    memset(b->pairs, 0, sizeof b->pairs);
     for (uint32_t id = 0; id < vocabulary->id_limit; id++) {
         size_t len = 0;
         const unsigned char *string =
@@ -182,10 +181,17 @@ static void fill_pairs(bpe *b, const rmr_vocabulary *vocabulary, int raw_bytes)
     }
 }
 
-static void fill_tables(bpe *b, const rmr_vocabulary *vocabulary, int raw_bytes)
+static rmr_status open_raw_bytes(bpe *b, const rmr_vocabulary *vocabulary,
+                                 rmr_error *err)
 {
-    fill_units(b, vocabulary, raw_bytes);
-    fill_pairs(b, vocabulary, raw_bytes);
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (int i = 0; i < 4; i++)
+            b->gaps[byte] |= b->units[i >> 1][i & 1][byte] == RMR_NO_ID;
+    }
+    if (b->prefix_len || b->suffix_len)
+        return RMR_OK;
+    return rmr_pieces_open(&b->pieces, vocabulary, &b->merges, b->units[0][0],
+                           err);
 }
 
 static rmr_status open_bpe(rmr_token_model *model, const rmr_document *document,
@@ -213,23 +219,10 @@ static rmr_status open_bpe(rmr_token_model *model, const rmr_document *document,
     b->meta = rmr_vocabulary_find(&model->vocabulary, (const char *)meta,
                                   sizeof meta);
     rmr_byte_token_ids(&model->vocabulary, b->byte_ids);
-    fill_tables(b, &model->vocabulary, 0);
-    return RMR_OK;
-}
-
-rmr_status rmr_token_model_use_raw_bytes(rmr_token_model *model, rmr_error *err)
-{
-    bpe *b = model->self;
-    fill_tables(b, &model->vocabulary, 1);
-    model->raw_bytes = 1;
-    for (unsigned byte = 0; byte < 256; byte++) {
-        for (int i = 0; i < 4; i++)
-            b->gaps[byte] |= b->units[i >> 1][i & 1][byte] == RMR_NO_ID;
-    }
-    if (b->prefix_len || b->suffix_len)
-        return RMR_OK;
-    return rmr_pieces_open(&b->pieces, &model->vocabulary, &b->merges,
-                           b->units[0][0], err);
+    fill_units(b, &model->vocabulary, model->raw_bytes);
+    fill_pairs(b, &model->vocabulary, model->raw_bytes);
+    return model->raw_bytes ? open_raw_bytes(b, &model->vocabulary, err)
+                            : RMR_OK;
 }
 
 /* ------------------------------------------------------------------ symbols */
@@ -571,6 +564,7 @@ const rmr_token_model_type rmr_model_bpe = {
     .component = {"BPE", "`unk_token`, `continuing_subword_prefix`, "
                          "`end_of_word_suffix`, `fuse_unk`, `byte_fallback`, "
                          "`ignore_merges`, `dropout` (0 or null)"},
+    .takes_bytes = 1,
     .open = open_bpe,
     .close = close_bpe,
     .run = run_bpe,

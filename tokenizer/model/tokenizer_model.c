@@ -59,7 +59,8 @@ static rmr_status find_type(rmr_json_source source,
 }
 
 rmr_status rmr_token_model_open(rmr_token_model *model,
-                                const rmr_document *document, rmr_error *err)
+                                const rmr_document *document, int from_bytes,
+                                rmr_error *err)
 {
     char name[RMR_JSON_NAME_SIZE];
     memset(model, 0, sizeof *model);
@@ -68,6 +69,7 @@ rmr_status rmr_token_model_open(rmr_token_model *model,
                                   document, &model->type, err);
     if (status)
         return status;
+    model->raw_bytes = from_bytes && model->type->takes_bytes;
     model->number = atomic_fetch_add(&last_number, 1) + 1;
     if ((status = model->type->open(model, document, err)))
         rmr_token_model_close(model);

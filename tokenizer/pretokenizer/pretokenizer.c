@@ -63,16 +63,17 @@ rmr_status rmr_pre_tokenizer_run(const rmr_pre_tokenizer *pre_tokenizer,
     return RMR_OK;
 }
 
-int rmr_pre_tokenizer_use_raw_bytes(rmr_pre_tokenizer *pre_tokenizer)
+int rmr_pre_tokenizer_from_bytes(const rmr_pre_tokenizer *pre_tokenizer)
 {
     const rmr_steps *steps = &pre_tokenizer->steps;
-    if (!steps->count)
-        return 0;
-    const rmr_step *last = &steps->list[steps->count - 1];
-    if (type_of(last) != &rmr_pre_tokenizer_byte_level)
-        return 0;
-    rmr_byte_level_use_raw_bytes(last->self);
-    return 1;
+    return steps->count && type_of(&steps->list[steps->count - 1]) ==
+                               &rmr_pre_tokenizer_byte_level;
+}
+
+void rmr_pre_tokenizer_use_raw_bytes(rmr_pre_tokenizer *pre_tokenizer)
+{
+    const rmr_steps *steps = &pre_tokenizer->steps;
+    rmr_byte_level_use_raw_bytes(steps->list[steps->count - 1].self);
 }
 
 rmr_cut rmr_pre_tokenizer_cut(const rmr_pre_tokenizer *pre_tokenizer)

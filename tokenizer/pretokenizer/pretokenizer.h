@@ -1,7 +1,7 @@
 /*
  * pretokenizer.h - the types of pre-tokenizers, for the table that
  * pretokenizer.c keeps, and what they share. It must never be needed outside
- * the pre-tokenizer, but for rmr_pre_tokenizer_use_raw_bytes.
+ * the pre-tokenizer, but for what makes words bytes.
  */
 #ifndef RMR_TOKENIZER_PRETOKENIZER_H
 #define RMR_TOKENIZER_PRETOKENIZER_H
@@ -19,12 +19,13 @@ extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_unicode_scripts;
 extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_whitespace;
 extern const rmr_pre_tokenizer_type rmr_pre_tokenizer_whitespace_split;
 
-/*
- * Makes words the bytes that ByteLevel's characters stand for, when ByteLevel
+/* Whether ByteLevel is the last step. */
+int rmr_pre_tokenizer_from_bytes(const rmr_pre_tokenizer *pre_tokenizer);
+
+/* Makes words the bytes that ByteLevel's characters stand for, where ByteLevel
  * is the last step: for a model that takes such words. Before the first text.
- * Returns whether it is.
  */
-int rmr_pre_tokenizer_use_raw_bytes(rmr_pre_tokenizer *pre_tokenizer);
+void rmr_pre_tokenizer_use_raw_bytes(rmr_pre_tokenizer *pre_tokenizer);
 
 /* The same for the `self` of ByteLevel. */
 void rmr_byte_level_use_raw_bytes(void *self);
