@@ -7,6 +7,7 @@
 #define RMR_MODEL_MODEL_H
 
 #include "common/base/error.h"
+#include "common/base/team.h"
 #include "common/model/arch.h"
 #include "common/model/config.h"
 #include "common/model/safetensors.h"
@@ -35,6 +36,7 @@ void rmr_model_unload(rmr_model *model);
 typedef struct rmr_workspace {
     float *floats;
     size_t capacity;
+    rmr_team *team; /* that the thread leads now, or NULL; not owned */
 } rmr_workspace;
 
 void rmr_workspace_free(rmr_workspace *workspace);

@@ -12,6 +12,8 @@ void rmr_worker_free(rmr_worker *worker)
 {
     rmr_encoding_free(&worker->encoding);
     rmr_workspace_free(&worker->workspace);
+    rmr_team_free(worker->team);
+    pthread_cond_destroy(&worker->wake);
     rmr_free(worker->items);
     rmr_free(worker->ids);
     rmr_free(worker->type_ids);

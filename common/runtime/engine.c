@@ -62,6 +62,89 @@ static void complete_jobs(rmr_engine *engine, rmr_worker *worker)
     pthread_mutex_lock(&engine->lock);
 }
 
+/* Wakes resting workers, `count` at most, to look for work or to help. */
+static void wake(rmr_engine *engine, size_t count)
+{
+    rmr_worker *worker;
+    for (; count && (worker = engine->resting); count--) {
+        engine->resting = worker->next_resting;
+        worker->resting = 0;
+        pthread_cond_signal(&worker->wake);
+    }
+}
+
+static void rest(rmr_engine *engine, rmr_worker *worker)
+{
+    worker->resting = 1;
+    worker->next_resting = engine->resting;
+    engine->resting = worker;
+    while (worker->resting)
+        pthread_cond_wait(&worker->wake, &engine->lock);
+}
+
+/* A team's way to more helpers. A leader does not wait for the lock: it asks
+ * again with its next phase. */
+static void invite(void *context)
+{
+    rmr_engine *engine = context;
+    if (!engine->resting || pthread_mutex_trylock(&engine->lock))
+        return;
+    wake(engine, 1);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+static int work_waits(void *context)
+{
+    const rmr_engine *engine = context;
+    return engine->num_queued || engine->stopping;
+}
+
+/* The worker whose open team lacks most helpers, or NULL. */
+static rmr_worker *find_leader(const rmr_engine *engine)
+{
+    rmr_worker *leader = NULL;
+    unsigned most = 0;
+    for (uint32_t i = 0; i < engine->options.threads; i++) {
+        rmr_worker *worker = &engine->workers[i];
+        unsigned lacks = worker->team ? rmr_team_vacancies(worker->team) : 0;
+        if (lacks > most) {
+            most = lacks;
+            leader = worker;
+        }
+    }
+    return leader;
+}
+
+/* Helps whoever leads; called and left with the lock held. Returns 0 when there
+ * was nobody, or no more that could be done for now. */
+static int help(rmr_engine *engine, const rmr_worker *worker)
+{
+    const rmr_worker *leader = find_leader(engine);
+    if (!leader)
+        return 0;
+    uint32_t threads = engine->options.threads;
+    /* Different for every helper of a leader, whose own it makes 0. */
+    unsigned member = (unsigned)((worker - leader + threads) % threads);
+    pthread_mutex_unlock(&engine->lock);
+    int more = rmr_team_help(leader->team, member, work_waits, engine);
+    pthread_mutex_lock(&engine->lock);
+    return more;
+}
+
+/* Opens the worker's team for its next batch when no other work waits. */
+static void open_team(const rmr_engine *engine, rmr_worker *worker)
+{
+    worker->workspace.team = engine->num_queued ? NULL : worker->team;
+    if (worker->workspace.team)
+        rmr_team_open(worker->team);
+}
+
+static void close_team(rmr_worker *worker)
+{
+    if (worker->workspace.team)
+        rmr_team_close(worker->team);
+}
+
 /* Does what was taken; called and left with the lock held. */
 static void do_work(rmr_engine *engine, rmr_worker *worker)
 {
@@ -72,12 +155,14 @@ static void do_work(rmr_engine *engine, rmr_worker *worker)
         rmr_status status = job->kind->prepare(job, &error);
         pthread_mutex_lock(&engine->lock);
         rmr_queue_return_prepared(engine, worker, status, &error);
-        pthread_cond_broadcast(&engine->work);
+        wake(engine, job->count);
         complete_jobs(engine, worker);
     }
     while (worker->num_items) {
+        open_team(engine, worker);
         pthread_mutex_unlock(&engine->lock);
         size_t count = rmr_batch_run(worker);
+        close_team(worker);
         pthread_mutex_lock(&engine->lock);
         collect_counters(engine, worker);
         rmr_queue_return_items(engine, worker, count);
@@ -98,8 +183,8 @@ static void *run_worker(void *argument)
             do_work(engine, worker);
         } else if (engine->stopping) {
             break;
-        } else {
-            pthread_cond_wait(&engine->work, &engine->lock);
+        } else if (!help(engine, worker) && !work_waits(engine)) {
+            rest(engine, worker);
         }
     }
     pthread_mutex_unlock(&engine->lock);
@@ -128,7 +213,11 @@ static rmr_status init_worker(rmr_engine *engine, rmr_worker *worker,
                               rmr_error *err)
 {
     size_t max = engine->max_items;
-    worker->engine = engine;
+    if (engine->options.threads > 1) {
+        worker->team = rmr_team_new(engine->options.threads, invite, engine);
+        if (!worker->team)
+            return rmr_fail_nomem(err, "a compute thread");
+    }
     worker->items = rmr_malloc_array(max, sizeof *worker->items);
     worker->cu_seqlens = rmr_malloc_array(max + 1, sizeof(uint32_t));
     worker->vectors = rmr_malloc_array(max, sizeof *worker->vectors);
@@ -201,7 +290,10 @@ rmr_status rmr_engine_start(rmr_engine **out, const rmr_engine_options *options,
     engine->workers = workers;
     engine->max_items = full.batch_tokens / 2 + 1;
     pthread_mutex_init(&engine->lock, NULL);
-    pthread_cond_init(&engine->work, NULL);
+    for (uint32_t i = 0; i < full.threads; i++) {
+        workers[i].engine = engine;
+        pthread_cond_init(&workers[i].wake, NULL);
+    }
     status = start_workers(engine, err);
     if (status)
         rmr_engine_stop(engine);
@@ -216,13 +308,12 @@ void rmr_engine_stop(rmr_engine *engine)
         return;
     pthread_mutex_lock(&engine->lock);
     engine->stopping = 1;
-    pthread_cond_broadcast(&engine->work);
+    wake(engine, engine->options.threads);
     pthread_mutex_unlock(&engine->lock);
     for (size_t i = 0; i < engine->num_started; i++)
         pthread_join(engine->workers[i].thread, NULL);
     for (uint32_t i = 0; i < engine->options.threads; i++)
         rmr_worker_free(&engine->workers[i]);
-    pthread_cond_destroy(&engine->work);
     pthread_mutex_destroy(&engine->lock);
     rmr_free(engine->workers);
     rmr_free(engine);
@@ -261,10 +352,8 @@ rmr_status rmr_engine_submit(rmr_engine *engine, rmr_job *job, rmr_error *err)
         engine->bytes += job->bytes;
         job->charged = job->bytes;
         rmr_queue_push(engine, job);
-        if (job->count > 1)
-            pthread_cond_broadcast(&engine->work);
-        else
-            pthread_cond_signal(&engine->work);
+        /* One for each text, and one who helps. */
+        wake(engine, job->count + 1);
     }
     pthread_mutex_unlock(&engine->lock);
     return status;

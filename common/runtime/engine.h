@@ -5,12 +5,14 @@
  * Late binding: nothing is batched in advance. A worker that comes free takes
  * texts from the waiting jobs, up to a target of tokens, sharing it fairly
  * between jobs, so that a long list does not hold up a single text by more
- * than one batch.
+ * than one batch. A batch that leaves the queue empty is spread: workers with
+ * nothing to do help the one that has it, until there is work for them.
  */
 #ifndef RMR_RUNTIME_ENGINE_H
 #define RMR_RUNTIME_ENGINE_H
 
 #include <pthread.h>
+#include "common/base/team.h"
 #include "common/runtime/job.h"
 
 /* One text of a batch. */
@@ -24,6 +26,12 @@ typedef struct rmr_item {
 typedef struct rmr_worker {
     rmr_engine *engine;
     pthread_t thread;
+    rmr_team *team; /* that this worker leads; NULL where it is the only one */
+
+    /* Under the engine's lock. */
+    int resting;
+    pthread_cond_t wake; /* not resting any more */
+    struct rmr_worker *next_resting;
 
     rmr_item *items;              /* [max_items] */
     size_t first_item, num_items; /* those not yet given back */
@@ -50,15 +58,16 @@ struct rmr_engine {
     size_t max_items; /* texts in a batch */
 
     pthread_mutex_t lock; /* for all below, and the jobs */
-    pthread_cond_t work;  /* the queue has something, or stopping */
     rmr_job *first, *last;
-    uint32_t num_queued;
-    uint64_t queued_tokens; /* estimate, over the queue */
-    uint32_t jobs;          /* not final */
-    uint64_t bytes;         /* of jobs that are not final */
+    rmr_worker *_Atomic resting; /* who rested last; by next_resting */
+    uint64_t queued_tokens;      /* estimate, over the queue */
+    uint32_t jobs;               /* not final */
+    uint64_t bytes;              /* of jobs that are not final */
     uint64_t batches, texts, tokens, truncated;
 
-    _Atomic int stopping; /* also read without the lock */
+    /* Also read without the lock. */
+    _Atomic uint32_t num_queued;
+    _Atomic int stopping;
 };
 
 /* queue.c: all with the lock held. */

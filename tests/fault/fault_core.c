@@ -159,9 +159,9 @@ static rmr_status start_three_threads(uint64_t nth, int forever)
 static void engine_start(void **state)
 {
     (void)state;
-    /* The engine, its workers, and three blocks for each. */
-    assert_int_equal(fail_each(start_three_threads, 0), 11);
-    assert_int_equal(fail_each(start_three_threads, 1), 11);
+    /* The engine, its workers, and four blocks for each. */
+    assert_int_equal(fail_each(start_three_threads, 0), 14);
+    assert_int_equal(fail_each(start_three_threads, 1), 14);
 }
 
 /* A new engine each time, so that a thread's own memory is new, too. */
