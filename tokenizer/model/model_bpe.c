@@ -273,6 +273,17 @@ static rmr_status add_unknown(const bpe *b, symbols *s,
     return RMR_OK;
 }
 
+/* A character, whose symbol is id if it has one. */
+static inline rmr_status add_char(const bpe *b, symbols *s, uint32_t id,
+                                  const unsigned char *bytes, size_t len)
+{
+    if (id == RMR_NO_ID)
+        return add_unknown(b, s, bytes, len);
+    add_waiting(s);
+    add_symbol(s, id, len);
+    return RMR_OK;
+}
+
 static void add_raw(const bpe *b, symbols *s, const unsigned char *word,
                     size_t len)
 {
@@ -296,14 +307,9 @@ static rmr_status add_raw_with_gaps(const bpe *b, symbols *s,
         unsigned char bytes[4];
         size_t n = rmr_utf8_encode(rmr_byte_to_char(word[i]), bytes);
         uint32_t id = b->units[!i][i + 1 == len][word[i]];
-        if (id == RMR_NO_ID) {
-            rmr_status status = add_unknown(b, s, bytes, n);
-            if (status)
-                return status;
-            continue;
-        }
-        add_waiting(s);
-        add_symbol(s, id, n);
+        rmr_status status = add_char(b, s, id, bytes, n);
+        if (status)
+            return status;
     }
     add_waiting(s);
     return RMR_OK;
@@ -321,14 +327,9 @@ static rmr_status add_chars(const rmr_token_model *model, symbols *s,
             id = b->units[first][last][code];
         else
             id = find_char(b, &model->vocabulary, word + at, n, first, last);
-        if (id == RMR_NO_ID) {
-            rmr_status status = add_unknown(b, s, word + at, n);
-            if (status)
-                return status;
-            continue;
-        }
-        add_waiting(s);
-        add_symbol(s, id, n);
+        rmr_status status = add_char(b, s, id, word + at, n);
+        if (status)
+            return status;
     }
     add_waiting(s);
     return RMR_OK;
