@@ -155,7 +155,8 @@ static rmr_status read_big_bird(rmr_conversion *c, rmr_error *err)
     return status;
 }
 
-static rmr_status read_xlm_roberta(rmr_conversion *c, rmr_error *err)
+/* fairseq's four tokens, and then the pieces but for the first three. */
+static rmr_status read_fairseq(rmr_conversion *c, rmr_error *err)
 {
     static const unsigned char first[] = {RMR_BOS, RMR_PAD, RMR_EOS, RMR_UNK};
     rmr_status status = read_spm(c, err);
@@ -164,6 +165,12 @@ static rmr_status read_xlm_roberta(rmr_conversion *c, rmr_error *err)
     if (!status)
         status = append_pieces(c, 3, err);
     c->unk_id = 3;
+    return status;
+}
+
+static rmr_status read_xlm_roberta(rmr_conversion *c, rmr_error *err)
+{
+    rmr_status status = read_fairseq(c, err);
     return status ? status : append_named(c, RMR_MASK, err);
 }
 
@@ -177,15 +184,9 @@ enum { NUM_LANGUAGES = sizeof languages / sizeof *languages };
 
 static rmr_status read_mbart(rmr_conversion *c, rmr_error *err)
 {
-    static const unsigned char first[] = {RMR_BOS, RMR_PAD, RMR_EOS, RMR_UNK};
-    rmr_status status = read_spm(c, err);
-    for (size_t i = 0; i < sizeof first && !status; i++)
-        status = append_named(c, first[i], err);
-    if (!status)
-        status = append_pieces(c, 3, err);
+    rmr_status status = read_fairseq(c, err);
     for (size_t i = 0; i < NUM_LANGUAGES && !status; i++)
         status = append_text(c, languages[i], err);
-    c->unk_id = 3;
     return status ? status : append_named(c, RMR_MASK, err);
 }
 
