@@ -466,7 +466,9 @@ static void test_out_of_memory(void **state)
         " \xE4\xB8\xAD''aa ab\xEA\xB0\x81 \n b";
     (void)state;
     for (size_t i = 0; i < LENGTH(normalizers); i++) {
-        int patterns = strstr(normalizers[i], "Regex") != NULL;
+        /* An empty string is looked for with a pattern, too. */
+        int patterns = strstr(normalizers[i], "Regex") ||
+                       strstr(normalizers[i], "\"String\": \"\"");
         int failed = 1;
         for (uint64_t nth = 1; failed; nth++) {
             struct rmr_encoder_scratch scratch = {.open_end = 1};
