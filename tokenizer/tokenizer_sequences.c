@@ -572,13 +572,15 @@ void rmr_encoding_use_code_points(rmr_encoding *encoding, rmr_text first,
                                   const rmr_text *second)
 {
     const rmr_text texts[2] = {first, second ? *second : (rmr_text){NULL, 0}};
-    place places[2] = {{0, 0}, {0, 0}};
+    /* Of starts and of ends: tokens that all stand for one long part of a text
+     * then take no time. */
+    place starts[2] = {{0, 0}, {0, 0}}, ends[2] = {{0, 0}, {0, 0}};
     for (size_t i = 0; i < encoding->count; i++) {
         rmr_token *token = &encoding->tokens[i];
         unsigned text = encoding->num_windows ? encoding->texts[i] : 0;
         if (text > 1 || (!token->start && !token->end))
             continue;
-        token->start = move(&places[text], texts[text], token->start);
-        token->end = move(&places[text], texts[text], token->end);
+        token->start = move(&starts[text], texts[text], token->start);
+        token->end = move(&ends[text], texts[text], token->end);
     }
 }

@@ -5,6 +5,8 @@
  */
 #include "tests/unit/sequence_fixture.h"
 
+#include <time.h>
+
 #include "common/base/alloc.h"
 
 typedef struct pair_case {
@@ -173,6 +175,24 @@ static void test_code_points(void **state)
     rmr_tokenizer_close(tokenizer);
 }
 
+/* Many tokens that all stand for one long text: each costs nothing. */
+static void test_long_tokens(void **state)
+{
+    enum { LENGTH_OF_TEXT = 1000000, TOKENS = 20000 };
+    static char text[LENGTH_OF_TEXT];
+    rmr_encoding encoding = {0};
+    memset(text, 'a', sizeof text);
+    (void)state;
+    for (size_t i = 0; i < TOKENS; i++)
+        assert_true(rmr_encoding_push(&encoding, 1, 0, sizeof text));
+    clock_t before = clock();
+    rmr_encoding_use_code_points(&encoding, (rmr_text){text, sizeof text},
+                                 NULL);
+    assert_true(clock() - before < 2 * CLOCKS_PER_SEC);
+    assert_int_equal(encoding.tokens[TOKENS - 1].end, sizeof text);
+    rmr_encoding_free(&encoding);
+}
+
 /* ------------------------------------------------------------------ refusals
  */
 
@@ -303,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_single_is_a_pair_s_first),
         cmocka_unit_test(test_texts_of_tokens),
         cmocka_unit_test(test_code_points),
+        cmocka_unit_test(test_long_tokens),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_too_many_windows),
 #ifdef RMR_FAULT_INJECTION
