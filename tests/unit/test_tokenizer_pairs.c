@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/base/alloc.h"
+#include "tokenizer/tokenizer_internal.h"
 
 typedef struct pair_case {
     size_t config;
