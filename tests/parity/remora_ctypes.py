@@ -10,6 +10,7 @@ from ctypes import c_size_t, c_uint32, c_uint64, c_void_p
 import numpy as np
 
 TRUNCATE_END = 0
+UNSUPPORTED = -4
 
 
 class Error(ctypes.Structure):
@@ -38,6 +39,13 @@ class ModelInfo(ctypes.Structure):
     ]
 
 
+class ModelOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t), ("dtype", c_int), ("sha256", c_char_p),
+        ("tokenizer_only", c_int),
+    ]
+
+
 class EngineOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t), ("threads", c_uint32), ("queue_jobs", c_uint32),
@@ -52,11 +60,15 @@ class TextResult(ctypes.Structure):
 class RemoraError(Exception):
     """A status other than RMR_OK, with its sentence."""
 
+    def __init__(self, error):
+        super().__init__(error.message.decode())
+        self.status = error.status
+
 
 class Remora:
     """One model and one engine."""
 
-    def __init__(self, library, directory, threads=0):
+    def __init__(self, library, directory, threads=0, dtype="f32"):
         self.lib = ctypes.CDLL(str(library))
         self.declare()
         self.model = c_void_p()
@@ -64,7 +76,8 @@ class Remora:
         self.tokens = c_void_p()
         error = Error()
         self.check(self.lib.rmr_model_open(
-            byref(self.model), str(directory).encode(), None, byref(error)
+            byref(self.model), str(directory).encode(),
+            byref(self.model_options(dtype)), byref(error),
         ), error)
         self.info = ModelInfo(size=ctypes.sizeof(ModelInfo))
         self.lib.rmr_model_get_info(self.model, byref(self.info))
@@ -82,8 +95,12 @@ class Remora:
         lib = self.lib
         error = POINTER(Error)
         lib.rmr_model_open.argtypes = [
-            POINTER(c_void_p), c_char_p, c_void_p, error
+            POINTER(c_void_p), c_char_p, POINTER(ModelOptions), error
         ]
+        lib.rmr_model_options_init.argtypes = [POINTER(ModelOptions)]
+        lib.rmr_model_options_init.restype = None
+        lib.rmr_dtype_parse.argtypes = [c_char_p, POINTER(c_int), error]
+        lib.rmr_version.restype = c_char_p
         lib.rmr_model_get_info.argtypes = [c_void_p, POINTER(ModelInfo)]
         lib.rmr_model_get_info.restype = None
         lib.rmr_model_release.argtypes = [c_void_p]
@@ -109,10 +126,22 @@ class Remora:
             POINTER(c_float), POINTER(TextResult), error,
         ]
 
+    def model_options(self, dtype):
+        options, value, error = ModelOptions(), c_int(), Error()
+        self.lib.rmr_model_options_init(byref(options))
+        self.check(self.lib.rmr_dtype_parse(
+            dtype.encode(), byref(value), byref(error)
+        ), error)
+        options.dtype = value
+        return options
+
+    def version(self):
+        return self.lib.rmr_version().decode()
+
     @staticmethod
     def check(status, error):
         if status != 0:
-            raise RemoraError(f"{error.status}: {error.message.decode()}")
+            raise RemoraError(error)
 
     def tokenize(self, data):
         """Ids, byte offsets and whether the text was cut."""
