@@ -263,15 +263,20 @@ $(VENV_TESTS): tests/requirements.txt $(VENV)
 		--requirement $<
 	@touch $@
 
-# The reference itself, some gigabytes with what it needs: only for what
-# compares with it live.
+# The reference itself, and with it the engines that Remora is measured beside:
+# some gigabytes each with what they need, only for what compares with them.
 REFERENCE := build/venv-reference/made.stamp
 REFERENCE_PYTHON := build/venv-reference/bin/python
+PEERS := build/venv-peers/made.stamp
+PEERS_PYTHON := build/venv-peers/bin/python
 $(REFERENCE): tests/parity/requirements-parity.txt
+$(PEERS): tests/bench/requirements-peers.txt \
+	tests/parity/requirements-parity.txt
+$(REFERENCE) $(PEERS):
 	$(call need,PYTHON,python3 with venv)
 	$(call say,PIP,$<)
-	$(Q)$(PYTHON) -m venv --clear build/venv-reference
-	$(Q)$(REFERENCE_PYTHON) -m pip install --disable-pip-version-check \
+	$(Q)$(PYTHON) -m venv --clear $(@D)
+	$(Q)$(@D)/bin/python -m pip install --disable-pip-version-check \
 		--requirement $<
 	@touch $@
 
@@ -291,7 +296,7 @@ endif
 
 # -------------------------------------------------------------------- tests
 
-PYTEST_SUITES := lint cli parity
+PYTEST_SUITES := lint cli parity bench
 ifeq ($(WITH_SQLITE),yes)
 PYTEST_SUITES += sqlite
 endif
@@ -374,13 +379,12 @@ check-tools:
 	$(if $(filter yes,$(WITH_SQLITE)),$(call need,SQLITE3,the sqlite3 shell))
 
 # What takes longer than a check should; see each for its options.
-.PHONY: bench bench-reference bench-tokenizers soak
+.PHONY: bench bench-peers bench-tokenizers soak
 bench: build/remora $(MODELS)
 	build/remora bench $(MINILM)
 
-bench-reference: all $(REFERENCE) $(MODELS)
-	$(REFERENCE_PYTHON) tests/bench/bench_reference.py $(BENCH) build \
-		$(MINILM)
+bench-peers: all $(PEERS) $(MODELS)
+	$(PEERS_PYTHON) tests/bench/bench_peers.py $(BENCH) build $(MINILM)
 
 bench-tokenizers: $(REFERENCE) $(TOKENIZERS) $(MODELS)
 	$(REFERENCE_PYTHON) tests/parity/tokenizer_parity.py --speed \
@@ -469,7 +473,7 @@ help:
 		fuzz 'every reader with libFuzzer, SECONDS=60 each' \
 		soak '100,000 requests: memory stays flat' \
 		bench 'tokens and texts a second, and latency' \
-		bench-reference 'the same beside sentence-transformers' \
+		bench-peers 'the same beside other engines: BENCH=--quick, ...' \
 		bench-tokenizers 'tokenizers beside the reference, MB/s' \
 		docs 'the parts of the documents that programs print' \
 		models 'the test model; REMORA_MODELS=DIR uses one in DIR' \
