@@ -333,6 +333,92 @@ static void idle_threads_take_no_time(void **state)
     rmr_engine_stop(engine);
 }
 
+static void until_stopped(unsigned number, rmr_team *team)
+{
+    (void)number;
+    run_phases_until(team, &num_seen, 2);
+    began = 1;
+    while (!engine->stopping)
+        rmr_team_run(team, MAX_MEMBERS, see, NULL);
+}
+
+static void an_engine_stops_with_its_helpers(void **state)
+{
+    (void)state;
+    begin(3, until_stopped);
+    began = 0;
+    rmr_job *job = start_script();
+    wait_for(&began, 1);
+    rmr_engine_stop(engine);
+    finish_job(job, NULL);
+}
+
+/* Any of many passes at once, each with its own units. */
+enum { PRODUCERS = 3, ROUNDS = 150, PHASES = 6 };
+
+typedef struct phase {
+    size_t count;
+    unsigned runs[2 * MAX_MEMBERS]; /* plain */
+    const struct phase *before;
+} phase;
+
+static _Atomic unsigned wrong;
+
+static void run_once(void *context, size_t unit, unsigned member)
+{
+    phase *p = context;
+    wrong += member >= MAX_MEMBERS;
+    for (size_t i = 0; p->before && i < p->before->count; i++)
+        wrong += p->before->runs[i] != 1;
+    p->runs[unit]++;
+    if (unit == 3)
+        sched_yield();
+}
+
+static void count_runs(unsigned number, rmr_team *team)
+{
+    phase phases[PHASES] = {0};
+    for (unsigned i = 0; i < PHASES; i++) {
+        phase *p = &phases[i];
+        p->count = (number + i * 5) % (2 * MAX_MEMBERS + 1);
+        p->before = i ? p - 1 : NULL;
+        rmr_team_run(team, p->count, run_once, p);
+        for (size_t k = 0; k < 2 * MAX_MEMBERS; k++)
+            wrong += p->runs[k] != (k < p->count);
+        if ((number + i) % 16 == 0)
+            sleep_ms(1);
+    }
+}
+
+static void *produce(void *argument)
+{
+    uint64_t random = (uint64_t)(uintptr_t)argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        size_t count = tiny_random(&random) % 8 ? 1 : 5;
+        rmr_job *job =
+            start_job(engine, script, "fish", count, NULL, NULL, NULL);
+        wrong += finish_job(job, NULL) != RMR_OK;
+        if (tiny_random(&random) % 4 == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 200 * 1000}, NULL);
+    }
+    return NULL;
+}
+
+static void threads_lead_help_and_rest_in_any_order(void **state)
+{
+    (void)state;
+    begin(4, count_runs);
+    wrong = 0;
+    pthread_t threads[PRODUCERS];
+    for (uintptr_t i = 0; i < PRODUCERS; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, produce, (void *)(i + 1)), 0);
+    for (int i = 0; i < PRODUCERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(wrong, 0);
+    rmr_engine_stop(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +429,8 @@ int main(void)
         cmocka_unit_test(a_thread_that_comes_free_helps),
         cmocka_unit_test(helpers_rest_when_the_leader_pauses),
         cmocka_unit_test(idle_threads_take_no_time),
+        cmocka_unit_test(an_engine_stops_with_its_helpers),
+        cmocka_unit_test(threads_lead_help_and_rest_in_any_order),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);
 }
