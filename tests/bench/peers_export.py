@@ -25,8 +25,8 @@ from peers_engines import OnnxRuntime, SentenceTransformers  # noqa: E402
 from peers_protocol import Failed, serve  # noqa: E402
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-# A partly masked batch: with a full mask the exporter finds that the mask
-# changes nothing and leaves it out, and padded texts get other vectors.
+# A partly masked batch: what has only seen a full mask may have left the mask
+# out, since it changed nothing, and then padding changes a text's vector.
 SAMPLE = ("a text that is longer than the one after it", "short")
 CALIBRATION_TEXTS = 100
 CHECKED_TEXTS = 64
