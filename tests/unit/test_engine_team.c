@@ -69,6 +69,11 @@ static int close_models(void **state)
     return 0;
 }
 
+static void sleep_us(long us)
+{
+    nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
+}
+
 static double seconds(clockid_t clock)
 {
     struct timespec now;
@@ -84,7 +89,7 @@ static void wait_for(_Atomic unsigned *value, unsigned at_least)
     while (*value < at_least) {
         if (seconds(CLOCK_MONOTONIC) > end)
             abort();
-        sched_yield();
+        sleep_us(50);
     }
 }
 
@@ -103,7 +108,7 @@ static void see(void *context, size_t unit, unsigned member)
     changed_numbers += before && before != worker;
     num_seen += !before;
     units[member]++;
-    sched_yield();
+    sleep_us(20);
 }
 
 /* Runs phases until `value` is there. */
@@ -242,7 +247,7 @@ static void unless_the_other_is_done(void *context, size_t unit,
 {
     (void)context, (void)unit, (void)member;
     if (!other_done)
-        nanosleep(&(struct timespec){.tv_nsec = 50 * 1000}, NULL);
+        sleep_us(50);
 }
 
 /* A phase of many seconds, but for the other text. */
@@ -399,7 +404,7 @@ static void *produce(void *argument)
             start_job(engine, script, "fish", count, NULL, NULL, NULL);
         wrong += finish_job(job, NULL) != RMR_OK;
         if (tiny_random(&random) % 4 == 0)
-            nanosleep(&(struct timespec){.tv_nsec = 200 * 1000}, NULL);
+            sleep_us(200);
     }
     return NULL;
 }

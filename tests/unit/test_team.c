@@ -32,6 +32,11 @@ static rmr_team *new_team(unsigned members)
     return team;
 }
 
+static void sleep_us(long us)
+{
+    nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
+}
+
 static double seconds(clockid_t clock)
 {
     struct timespec now;
@@ -46,7 +51,7 @@ static void wait_for(_Atomic unsigned *value, unsigned at_least)
     while (*value < at_least) {
         if (seconds(CLOCK_MONOTONIC) > end)
             abort();
-        sched_yield();
+        sleep_us(20);
     }
 }
 
@@ -282,7 +287,7 @@ static void take_long(void *context, size_t unit, unsigned member)
         return;
     }
     l->begun = 1;
-    nanosleep(&(struct timespec){.tv_nsec = 30 * 1000 * 1000}, NULL);
+    sleep_us(30 * 1000);
     l->done = 1;
 }
 
@@ -369,7 +374,7 @@ static void dawdle(uint64_t random)
 {
     switch (random % 64) {
     case 0:
-        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000}, NULL);
+        sleep_us(20);
         break;
     case 1:
     case 2:
