@@ -23,13 +23,13 @@ PANELS = {
     "p50": "one short text alone, p50 ms: less is better",
 }
 OURS, THEIRS, INK = "#c8102e", "#5b6b7a", "#1d2731"
-# How much of the colour, from the fewest threads to the most.
-SHADES = (0.45, 1.0, 0.8, 0.65)
+FAINTEST = 0.45
 
 
-def shade(colour, number):
-    """The colour of the bars of the number-th count of threads."""
-    share = SHADES[number % len(SHADES)]
+def shade(colour, number, counts):
+    """The colour for the number-th of so many counts of threads: fainter for
+    fewer threads, whole for the most."""
+    share = 1 - (1 - FAINTEST) * (counts - 1 - number) / max(counts - 1, 1)
     return [1 - share * (1 - part) for part in to_rgb(colour)]
 
 
@@ -64,7 +64,8 @@ def draw(axes, results, engines, measure):
                 continue
             at = row - 0.4 + height * (i + 0.5)
             colour = OURS if engine.name == "Remora" else THEIRS
-            axes.barh(at, value, height * 0.92, color=shade(colour, i))
+            axes.barh(at, value, height * 0.92,
+                      color=shade(colour, i, len(threads)))
             mark = needed(results, engine, measure, count)
             if mark is not None:
                 axes.plot([mark] * 2, [at - height / 2, at + height / 2],
@@ -88,7 +89,7 @@ def draw(axes, results, engines, measure):
 
 def legend(fig, results):
     entries = [
-        Patch(color=shade(INK, i),
+        Patch(color=shade(INK, i, len(results["threads"])),
               label=f"{count} thread{'s' if count > 1 else ''}")
         for i, count in enumerate(results["threads"])
     ]
