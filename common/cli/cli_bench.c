@@ -26,6 +26,7 @@ static const char help[] =
     "average, from a few to more than 256) and long (as many as the model\n"
     "takes). Tokens are those the model computed, special ones included.\n"
     "\n"
+    "  --dtype DTYPE     arithmetic: f32 (default), bf16, int8\n"
     "  --threads N       compute threads, 1 to 1024 (default: the CPUs that\n"
     "                    this process may use)\n"
     "  --seconds S       how long each figure is measured (default: 3)\n"
@@ -368,8 +369,10 @@ static int bench_main(int argc, char **argv)
     const char *model;
     const char *input = NULL;
     const char *series = NULL;
+    rmr_model_options model_options;
     rmr_error err;
     const cli_option options[] = {
+        {"--dtype", CLI_DTYPE, &model_options.dtype, 0, 0},
         {"--threads", CLI_NUMBER, &run.threads, 1, CLI_MAX_THREADS},
         {"--seconds", CLI_SECONDS, &run.seconds, 0, 0},
         {"--input", CLI_STRING, &input, 0, 0},
@@ -378,6 +381,7 @@ static int bench_main(int argc, char **argv)
     int code;
 
     run.seconds = 3;
+    rmr_model_options_init(&model_options);
     code = cli_parse(&cli_bench_command, options,
                      sizeof(options) / sizeof(options[0]), argc, argv, &model);
     if (code != CLI_CONTINUE) {
@@ -388,7 +392,7 @@ static int bench_main(int argc, char **argv)
                          "--print-texts is short, mixed or long, not \"%s\"",
                          series);
     }
-    if (rmr_model_open(&run.model, model, NULL, &err) != RMR_OK) {
+    if (rmr_model_open(&run.model, model, &model_options, &err) != RMR_OK) {
         return cli_failed("%s", err.message);
     }
     run.info.size = sizeof(run.info);

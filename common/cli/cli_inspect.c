@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char help[] = "usage: remora inspect MODEL [options]\n"
-                           "\n"
-                           "Opens and checks a model and says what it is.\n"
-                           "\n"
-                           "  --json   one JSON object instead of a table\n"
-                           "  --help   this text\n";
+static const char help[] =
+    "usage: remora inspect MODEL [options]\n"
+    "\n"
+    "Opens and checks a model and says what it is.\n"
+    "\n"
+    "  --dtype DTYPE   arithmetic: f32 (default), bf16, int8\n"
+    "  --json          one JSON object instead of a table\n"
+    "  --help          this text\n";
 
 static int inspect_main(int argc, char **argv);
 
@@ -128,13 +130,20 @@ static int inspect_main(int argc, char **argv)
     rmr_error err;
     const char *path;
     int json = 0;
-    const cli_option options[] = {{"--json", CLI_FLAG, &json, 0, 0}};
-    int code = cli_parse(&cli_inspect_command, options, 1, argc, argv, &path);
+    rmr_model_options model_options;
+    const cli_option options[] = {
+        {"--dtype", CLI_DTYPE, &model_options.dtype, 0, 0},
+        {"--json", CLI_FLAG, &json, 0, 0},
+    };
+    int code;
 
+    rmr_model_options_init(&model_options);
+    code = cli_parse(&cli_inspect_command, options,
+                     sizeof(options) / sizeof(options[0]), argc, argv, &path);
     if (code != CLI_CONTINUE) {
         return code;
     }
-    if (rmr_model_open(&model, path, NULL, &err) != RMR_OK) {
+    if (rmr_model_open(&model, path, &model_options, &err) != RMR_OK) {
         return cli_failed("%s", err.message);
     }
     rmr_model_get_info(model, &info);

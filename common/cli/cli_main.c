@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 static const cli_command *const commands[] = {
-    &cli_embed_command, &cli_tokenize_command, &cli_detokenize_command,
-    &cli_chunk_command, &cli_inspect_command,  &cli_bench_command,
+    &cli_embed_command,   &cli_tokenize_command, &cli_detokenize_command,
+    &cli_chunk_command,   &cli_inspect_command,  &cli_bench_command,
+    &cli_kernels_command,
 };
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -41,7 +42,8 @@ static int print_help(void)
         "\n"
         "MODEL is a directory with config.json, tokenizer.json and "
         "model.safetensors;\n"
-        "tokenize, detokenize and chunk need nothing but its tokenizer.\n"
+        "tokenize, detokenize and chunk need nothing but its "
+        "tokenizer, kernels no MODEL.\n"
         "`remora COMMAND --help` says what a command takes; "
         "`remora --version` which\n"
         "version this is. Exit codes: 0 done, 1 failed, 2 wrong usage.\n");
@@ -65,7 +67,7 @@ static int dispatch(int argc, char **argv)
 {
     if (argc < 2) {
         return cli_usage(NULL, "a command is needed: embed, tokenize, "
-                               "detokenize, chunk, inspect or bench");
+                               "detokenize, chunk, inspect, bench or kernels");
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         return print_help();
@@ -80,7 +82,7 @@ static int dispatch(int argc, char **argv)
     }
     return cli_usage(NULL,
                      "there is no command \"%s\": the commands are embed, "
-                     "tokenize, detokenize, chunk, inspect and bench",
+                     "tokenize, detokenize, chunk, inspect, bench and kernels",
                      argv[1]);
 }
 

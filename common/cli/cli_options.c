@@ -147,7 +147,9 @@ int cli_parse(const cli_command *command, const cli_option *options,
     int options_ended = 0;
     int at = 0;
 
-    *model = NULL;
+    if (model) {
+        *model = NULL;
+    }
     while (at < argc) {
         const char *argument = argv[at];
 
@@ -164,6 +166,9 @@ int cli_parse(const cli_command *command, const cli_option *options,
             if (code != CLI_CONTINUE) {
                 return code;
             }
+        } else if (!model) {
+            return cli_usage(command, "%s takes no MODEL: \"%s\" is one",
+                             command->name, argument);
         } else if (*model) {
             return cli_usage(command, "one MODEL is enough: \"%s\" is a second",
                              argument);
@@ -174,7 +179,7 @@ int cli_parse(const cli_command *command, const cli_option *options,
             at++;
         }
     }
-    if (!*model) {
+    if (model && !*model) {
         return cli_usage(command, "MODEL is missing: the model's directory");
     }
     return CLI_CONTINUE;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "common/base/error.h"
+#include "common/base/team.h"
 #include "common/model/config.h"
 #include "common/model/safetensors.h"
 #include "kernels/kern.h"
@@ -29,23 +30,24 @@ typedef int rmr_stop(void *context);
 typedef struct rmr_arch {
     const char *model_type; /* config.json's */
 
-    /* Binds the tensors, packed by `kern`; *out is given to the functions
-     * below, and points into `weights`. Errors name the tensor. */
+    /* Binds the tensors, packed by `kern` for arithmetic in `dtype`; *out is
+     * given to the functions below, and points to all these. Errors name the
+     * tensor. */
     rmr_status (*bind)(void **out, const rmr_config *config,
                        rmr_weights *weights, const rmr_kern *kern,
-                       rmr_error *err);
+                       rmr_dtype dtype, rmr_error *err);
     void (*unbind)(void *bound);
 
-    /* Floats of scratch that `forward` needs for a batch of this size. */
-    size_t (*scratch_floats)(const rmr_config *config, size_t tokens,
-                             size_t longest);
+    /* Bytes of scratch, aligned to RMR_ALIGNMENT, that `forward` needs for a
+     * batch that so many members work on. */
+    size_t (*scratch_bytes)(const void *bound, const rmr_batch *batch,
+                            unsigned members);
 
     /* Writes the last hidden state, [tokens, hidden_size], into the beginning
-     * of `scratch`. Returns 0, or 1 when `stop` abandoned it. Ids and lengths
-     * have been checked by the caller. */
-    int (*forward)(const void *bound, const rmr_config *config,
-                   const rmr_kern *kern, const rmr_batch *batch, float *scratch,
-                   rmr_stop *stop, void *context);
+     * of `scratch`; the team may be NULL. Returns 0, or 1 when `stop`
+     * abandoned it. Ids and lengths have been checked by the caller. */
+    int (*forward)(const void *bound, const rmr_batch *batch, void *scratch,
+                   rmr_team *team, rmr_stop *stop, void *context);
 } rmr_arch;
 
 extern const rmr_arch rmr_arch_bert;

@@ -6,14 +6,7 @@
 #define RMR_MODEL_CONFIG_H
 
 #include "common/base/error.h"
-
-/* What the intermediate layer applies; config.json's hidden_act. */
-typedef enum rmr_activation {
-    RMR_ACTIVATION_GELU,
-    RMR_ACTIVATION_GELU_TANH,
-    RMR_ACTIVATION_RELU,
-    RMR_ACTIVATION_SILU
-} rmr_activation;
+#include "kernels/kern.h"
 
 enum { RMR_MODEL_TYPE_CHARS = 32 };
 
@@ -27,7 +20,7 @@ typedef struct rmr_config {
     uint32_t intermediate_size;
     uint32_t max_position_embeddings;
     uint32_t type_vocab_size;
-    rmr_activation hidden_act;
+    rmr_activation hidden_act; /* of the intermediate layer */
     float layer_norm_eps;
     uint32_t max_tokens; /* what sentence-transformers cuts at */
     rmr_pooling pooling;

@@ -9,14 +9,25 @@
 #include "kernels/kern.h"
 
 typedef struct rmr_linear {
-    const float *packed; /* as pack_linear left it, owned by the weights */
-    const float *bias;   /* [out] */
+    rmr_weight weight; /* what it points to is owned by the weights */
+    const float *bias; /* [out] */
 } rmr_linear;
 
-/* Takes the tensors NAME.weight [out, in] and NAME.bias [out]; the weight is
- * packed and its own memory is given back. Errors: those of rmr_weights_f32. */
-rmr_status rmr_linear_bind(rmr_linear *linear, rmr_weights *weights,
-                           const rmr_kern *kern, const char *name, uint64_t out,
+/* What layers are made for. */
+typedef struct rmr_linear_target {
+    rmr_weights *weights;
+    const rmr_kern *kern;
+    rmr_dtype dtype;
+} rmr_linear_target;
+
+/*
+ * Takes the tensors NAME.weight [out, in] and NAME.bias [out] of each of
+ * `count` names, as one layer with count * out outputs; the weights are packed
+ * and their own memory is given back. Errors: those of rmr_weights_f32; RANGE
+ * (more inputs than int8's sums have room for).
+ */
+rmr_status rmr_linear_bind(rmr_linear *linear, const rmr_linear_target *target,
+                           const char *const *names, size_t count, uint64_t out,
                            uint64_t in, rmr_error *err);
 
 #endif

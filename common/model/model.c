@@ -12,19 +12,26 @@
 #include "common/base/alloc.h"
 #include "common/base/file.h"
 
+static const char *const dtype_names[] = {"f32", "bf16", "int8"};
+
+enum { NUM_DTYPES = sizeof dtype_names / sizeof *dtype_names };
+
 rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype, rmr_error *err)
 {
-    if (strcmp(name, "f32") != 0) {
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "dtype \"%s\" is not supported; f32 is", name);
+    for (size_t i = 0; i < NUM_DTYPES; i++) {
+        if (strcmp(name, dtype_names[i]) == 0) {
+            *dtype = (rmr_dtype)i;
+            return RMR_OK;
+        }
     }
-    *dtype = RMR_DTYPE_F32;
-    return RMR_OK;
+    return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                    "dtype \"%s\" is not supported; f32, bf16 and int8 are",
+                    name);
 }
 
 const char *rmr_dtype_name(rmr_dtype dtype)
 {
-    return dtype == RMR_DTYPE_F32 ? "f32" : "unknown";
+    return (size_t)dtype < NUM_DTYPES ? dtype_names[dtype] : "unknown";
 }
 
 const char *rmr_pooling_name(rmr_pooling pooling)
@@ -182,7 +189,7 @@ static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
     if (!arch)
         return RMR_ERR_UNSUPPORTED;
     status = arch->bind(&model->bound, &model->config, model->weights,
-                        &model->kern, err);
+                        &model->kern, model->dtype, err);
     if (!status)
         model->arch = arch;
     return status;
@@ -239,24 +246,22 @@ void rmr_model_get_info(const rmr_model *model, rmr_model_info *info)
 
 void rmr_workspace_free(rmr_workspace *workspace)
 {
-    rmr_free(workspace->floats);
-    workspace->floats = NULL;
+    rmr_free(workspace->bytes);
+    workspace->bytes = NULL;
     workspace->capacity = 0;
 }
 
-/* Room for `floats`; what was there before is lost. */
-static rmr_status reserve(rmr_workspace *workspace, size_t floats,
+/* Room for `bytes`; what was there before is lost. */
+static rmr_status reserve(rmr_workspace *workspace, size_t bytes,
                           rmr_error *err)
 {
-    if (floats <= workspace->capacity)
+    if (bytes <= workspace->capacity)
         return RMR_OK;
     rmr_workspace_free(workspace);
-    size_t bytes;
-    if (rmr_mul_size(floats, sizeof(float), &bytes))
-        workspace->floats = rmr_malloc_aligned(bytes);
-    if (!workspace->floats)
+    workspace->bytes = rmr_malloc_aligned(bytes);
+    if (!workspace->bytes)
         return rmr_fail_nomem(err, "a batch");
-    workspace->capacity = floats;
+    workspace->capacity = bytes;
     return RMR_OK;
 }
 
@@ -291,19 +296,21 @@ rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
                            rmr_stop *stop, void *context, rmr_error *err)
 {
     size_t hidden = model->config.hidden_size;
-    size_t needed = model->arch->scratch_floats(&model->config, batch->tokens,
-                                                batch->longest);
-    rmr_status status = reserve(workspace, needed + hidden, err);
+    size_t needed = model->arch->scratch_bytes(
+        model->bound, batch, rmr_team_members(workspace->team));
+    rmr_status status =
+        reserve(workspace, needed + hidden * sizeof(float), err);
     if (status)
         return status;
-    float *pooled = workspace->floats + needed;
-    if (model->arch->forward(model->bound, &model->config, &model->kern, batch,
-                             workspace->floats, stop, context))
+    const float *rows = workspace->bytes;
+    float *pooled = (float *)((char *)workspace->bytes + needed);
+    if (model->arch->forward(model->bound, batch, workspace->bytes,
+                             workspace->team, stop, context))
         return rmr_fail(err, RMR_ERR_CANCELED, "the batch was canceled");
     for (size_t s = 0; s < batch->num_seqs; s++) {
         size_t begin = batch->cu_seqlens[s], end = batch->cu_seqlens[s + 1];
         rmr_vector *vector = &vectors[s];
-        pool(model, workspace->floats + begin * hidden, end - begin, pooled);
+        pool(model, rows + begin * hidden, end - begin, pooled);
         if (vector->normalize)
             model->kern.l2_normalize(vector->dimensions, pooled);
         vector->finite = all_finite(pooled, vector->dimensions);

@@ -34,7 +34,7 @@ void rmr_model_unload(rmr_model *model);
 /* Scratch memory of one compute thread; grows, is reused, belongs to nobody
  * else. Starts zeroed. */
 typedef struct rmr_workspace {
-    float *floats;
+    void *bytes;
     size_t capacity;
     rmr_team *team; /* that the thread leads now, or NULL; not owned */
 } rmr_workspace;

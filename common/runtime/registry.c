@@ -88,9 +88,8 @@ static rmr_status read_options(rmr_model_options *full,
     rmr_model_options_init(full);
     rmr_read_options(full, given);
     full->tokenizer_only = full->tokenizer_only != 0;
-    if (full->dtype != RMR_DTYPE_F32) {
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "dtype %d is not supported; RMR_DTYPE_F32 is",
+    if ((int)full->dtype < RMR_DTYPE_F32 || full->dtype > RMR_DTYPE_INT8) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED, "dtype %d is not supported",
                         (int)full->dtype);
     }
     if (full->sha256 && !rmr_sha256_is_hex(full->sha256)) {

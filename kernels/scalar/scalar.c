@@ -1,75 +1,164 @@
 /*
  * scalar.c - the reference tier: every kernel in plain C. Faster tiers are
- * compared with it, so linear and attention are their definitions and must
+ * compared with it, so products and attention are their definitions and must
  * never trade clarity for speed.
  */
 #include <stdint.h>
 #include <string.h>
 
 #include "kernels/kern.h"
+#include "kernels/pack.h"
+#include "kernels/template/vmath.h"
+#include "kernels/scalar/vec_scalar.h"
 
 #define RMR_NAME(name) scalar_##name
-#include "kernels/template/activation_tmpl.h"
+#include "kernels/template/linear_tmpl.h"
 #include "kernels/template/norm_tmpl.h"
-#include "kernels/template/softmax_tmpl.h"
+#include "kernels/template/rows_tmpl.h"
 
-static void scalar_pack_linear(size_t in, size_t out, const float *weight,
-                               float *packed)
+/* ------------------------------------------------------------------ products
+ */
+
+#define scalar_pack_f32 rmr_pack_f32
+
+/* One result: the sum over a row's and a panel column's steps. */
+typedef void scalar_dot(size_t steps, const char *left, const char *right,
+                        void *sum);
+
+static void dot_f32(size_t steps, const char *left, const char *right,
+                    void *sum)
 {
-    memcpy(packed, weight, in * out * sizeof *packed);
+    float total = 0;
+    for (size_t s = 0; s < steps; s++) {
+        float a, b;
+        memcpy(&a, left + s * RMR_STEP, sizeof a);
+        memcpy(&b, right + s * RMR_PANEL_STEP, sizeof b);
+        total += a * b;
+    }
+    memcpy(sum, &total, sizeof total);
 }
 
-static void scalar_linear(size_t tokens, size_t in, size_t out, const float *x,
-                          const float *packed, const float *bias, float *y)
+static void dot_bf16(size_t steps, const char *left, const char *right,
+                     void *sum)
 {
-    for (size_t t = 0; t < tokens; t++) {
-        for (size_t o = 0; o < out; o++) {
-            float sum = 0;
-            for (size_t i = 0; i < in; i++)
-                sum += x[t * in + i] * packed[o * in + i];
-            y[t * out + o] = sum + bias[o];
+    float total = 0;
+    for (size_t s = 0; s < steps; s++) {
+        uint16_t a[2], b[2];
+        memcpy(a, left + s * RMR_STEP, sizeof a);
+        memcpy(b, right + s * RMR_PANEL_STEP, sizeof b);
+        total += rmr_from_bf16(a[0]) * rmr_from_bf16(b[0]);
+        total += rmr_from_bf16(a[1]) * rmr_from_bf16(b[1]);
+    }
+    memcpy(sum, &total, sizeof total);
+}
+
+static void dot_int8(size_t steps, const char *left, const char *right,
+                     void *sum)
+{
+    int32_t total = 0;
+    for (size_t s = 0; s < steps; s++) {
+        uint8_t a[RMR_STEP];
+        int8_t b[RMR_STEP];
+        memcpy(a, left + s * RMR_STEP, sizeof a);
+        memcpy(b, right + s * RMR_PANEL_STEP, sizeof b);
+        for (size_t i = 0; i < RMR_STEP; i++)
+            total += a[i] * b[i];
+    }
+    memcpy(sum, &total, sizeof total);
+}
+
+static void multiply(const rmr_linear_args *args, scalar_dot *dot)
+{
+    rmr_product p = scalar_product_of(args);
+    for (size_t row = 0; row < p.rows; row++) {
+        for (size_t panel = 0; panel < p.panels; panel++) {
+            float sums[RMR_PANEL];
+            const char *right = p.right + panel * p.steps * RMR_PANEL_STEP;
+            for (size_t c = 0; c < RMR_PANEL; c++)
+                dot(p.steps, p.left + row * p.stride, right + c * RMR_STEP,
+                    &sums[c]);
+            scalar_finish(args, row, panel * RMR_PANEL, 1, RMR_PANEL, sums);
         }
     }
 }
 
-/* One query row of one head: scores over `length` keys, softmax, context. */
-static void attend(size_t length, size_t head_size, size_t stride, float scale,
-                   const float *query, const float *k, const float *v,
-                   float *context, float *scores)
+static void scalar_linear_f32(const rmr_linear_args *args)
 {
-    for (size_t j = 0; j < length; j++) {
+    multiply(args, dot_f32);
+}
+
+static void scalar_linear_bf16(const rmr_linear_args *args)
+{
+    multiply(args, dot_bf16);
+}
+
+static void scalar_linear_int8(const rmr_linear_args *args)
+{
+    multiply(args, dot_int8);
+}
+
+/* ----------------------------------------------------------------- attention
+ */
+
+static float value_at(rmr_dtype dtype, const void *row, size_t i)
+{
+    if (dtype == RMR_DTYPE_BF16)
+        return rmr_from_bf16(((const uint16_t *)row)[i]);
+    return ((const float *)row)[i];
+}
+
+static const void *row_at(const void *rows, size_t stride, size_t i)
+{
+    return (const char *)rows + i * stride;
+}
+
+/* Scores of one query with all keys, to their softmax. */
+static void attend_keys(const rmr_attention_args *args, rmr_dtype dtype,
+                        const void *query, float *scores)
+{
+    for (size_t j = 0; j < args->length; j++) {
+        const void *key = row_at(args->k, args->stride, j);
         float dot = 0;
-        for (size_t d = 0; d < head_size; d++)
-            dot += query[d] * k[j * stride + d];
-        scores[j] = dot;
+        for (size_t d = 0; d < args->head_size; d++)
+            dot += value_at(dtype, query, d) * value_at(dtype, key, d);
+        scores[j] = dot * args->scale;
     }
-    scalar_softmax(length, scale, scores);
-    for (size_t d = 0; d < head_size; d++)
-        context[d] = 0;
-    for (size_t j = 0; j < length; j++) {
-        for (size_t d = 0; d < head_size; d++)
-            context[d] += scores[j] * v[j * stride + d];
+    float largest = rmr_max_f32(args->length, scores);
+    for (size_t j = 0; j < args->length; j++)
+        scores[j] = scalar_exp(scores[j] - largest);
+    float total = rmr_sum_f32(args->length, scores);
+    for (size_t j = 0; j < args->length; j++)
+        scores[j] /= total;
+}
+
+static void attend(const rmr_attention_args *args, rmr_dtype dtype)
+{
+    float *scores = args->scratch;
+    for (size_t i = 0; i < args->length; i++) {
+        void *context = (char *)args->context + i * args->context_stride;
+        attend_keys(args, dtype, row_at(args->q, args->stride, i), scores);
+        for (size_t d = 0; d < args->head_size; d++) {
+            float sum = 0;
+            for (size_t j = 0; j < args->length; j++) {
+                const void *value = row_at(args->v, args->stride, j);
+                sum += scores[j] * value_at(dtype, value, d);
+            }
+            if (args->context_dtype == RMR_DTYPE_BF16)
+                ((uint16_t *)context)[d] = rmr_to_bf16(sum);
+            else
+                ((float *)context)[d] = sum;
+        }
     }
 }
 
-static void scalar_attention(size_t num_seqs, const uint32_t *cu_seqlens,
-                             size_t num_heads, size_t head_size, float scale,
-                             const float *q, const float *k, const float *v,
-                             float *context, float *scratch)
+static void scalar_attention_f32(const rmr_attention_args *args)
 {
-    size_t stride = num_heads * head_size;
-    for (size_t s = 0; s < num_seqs; s++) {
-        size_t first = cu_seqlens[s] * stride;
-        size_t length = cu_seqlens[s + 1] - cu_seqlens[s];
-        for (size_t h = 0; h < num_heads; h++) {
-            size_t head = first + h * head_size;
-            for (size_t i = 0; i < length; i++) {
-                attend(length, head_size, stride, scale, q + head + i * stride,
-                       k + head, v + head, context + head + i * stride,
-                       scratch);
-            }
-        }
-    }
+    attend(args, RMR_DTYPE_F32);
+}
+
+static void scalar_attention_bf16(const rmr_attention_args *args)
+{
+    attend(args, RMR_DTYPE_BF16);
 }
 
 void rmr_kern_init_scalar(rmr_kern *kern)
@@ -77,4 +166,5 @@ void rmr_kern_init_scalar(rmr_kern *kern)
 #define RMR_KERN(name, parameters) kern->name = scalar_##name;
 #include "kernels/kern.inc"
 #undef RMR_KERN
+    kern->has_bf16_attention = 0;
 }

@@ -1,64 +1,299 @@
 /*
- * attention_tmpl.h - attention on the packed matrix product, once per vector
- * tier: one head's keys and values are packed, then some query rows at a time
- * get their scores, softmax and context. It must never hold more than
- * RMR_ATTENTION_ROWS rows of scores.
+ * attention_tmpl.h - attention on the packed matrix product, once for each tier
+ * and type of values. A head's keys and values are packed; then some queries at
+ * a time go past some keys at a time, and keep their largest score, the sum of
+ * their exponentials and their context as they go. It must never hold a whole
+ * row of scores. Before it is included there must be:
+ *
+ *   ATTENTION(name)   its prefix
+ *   VALUE             float or uint16_t (bfloat16), and VALUE_DTYPE
+ *   MULTIPLY          a product_tmpl.h's multiply for that type
+ *   STORE(to, v)      writes a vector of floats as such values
  */
+#include <math.h>
+#include <string.h>
 
-/* One head of one sequence; the scratch is divided as rmr_attention_scratch
- * says. Pointers are at the head's first component. */
-static void RMR_NAME(attend_head)(size_t length, size_t head_size,
-                                  size_t stride, float scale, const float *q,
-                                  const float *k, const float *v,
-                                  float *context, float *scratch)
+#include "kernels/template/product.h"
+#include "kernels/template/sum.h"
+
+/* Some queries, and what is known of each so far. */
+typedef struct ATTENTION(queries) {
+    const rmr_attention_args *args;
+    size_t first, rows;
+    size_t width;         /* floats of a row of context */
+    const char *keys;     /* packed: columns are keys */
+    const char *values;   /* packed: columns are components */
+    float *scores;        /* [rows, RMR_ATTENTION_KEYS] */
+    VALUE *probabilities; /* the same, in the type of values; may be scores */
+    float *context;       /* [rows, width], not yet divided by totals */
+    float *largest;       /* [rows], of the scaled scores */
+    float *totals;        /* [rows], of the exponentials */
+} ATTENTION(queries);
+
+/* The keys of one panel, `count` of them, step by step. */
+static void ATTENTION(pack_panel)(const rmr_attention_args *args,
+                                  const char *keys, size_t count, char *to)
 {
-    size_t keys = rmr_panels(length);
-    float *packed_keys = scratch;
-    float *packed_values = packed_keys + keys * rmr_panels(head_size);
-    float *scores = packed_values + keys * rmr_panels(head_size);
-    RMR_NAME(pack)(head_size, length, k, 1, stride, packed_keys);
-    RMR_NAME(pack)(length, head_size, v, stride, 1, packed_values);
-    for (size_t row = 0; row < length; row += RMR_ATTENTION_ROWS) {
-        size_t left = length - row;
-        size_t rows = left < RMR_ATTENTION_ROWS ? left : RMR_ATTENTION_ROWS;
-        RMR_NAME(product)
-        to_scores = {.rows = rows,
-                     .in = head_size,
-                     .out = length,
-                     .x = q + row * stride,
-                     .x_stride = stride,
-                     .panels = packed_keys,
-                     .y = scores,
-                     .y_stride = keys};
-        RMR_NAME(multiply)(&to_scores);
-        for (size_t i = 0; i < rows; i++)
-            RMR_NAME(softmax)(length, scale, scores + i * keys);
-        RMR_NAME(product)
-        to_context = {.rows = rows,
-                      .in = length,
-                      .out = head_size,
-                      .x = scores,
-                      .x_stride = keys,
-                      .panels = packed_values,
-                      .y = context + row * stride,
-                      .y_stride = stride};
-        RMR_NAME(multiply)(&to_context);
+    size_t steps = rmr_steps(VALUE_DTYPE, args->head_size), s = 0;
+    for (; count == RMR_PANEL && s + RMR_PANEL <= steps; s += RMR_PANEL)
+        vec_transpose(keys + s * RMR_STEP, args->stride,
+                      to + s * RMR_PANEL_STEP);
+    for (; s < steps; s++) {
+        uint32_t step[RMR_PANEL] = {0};
+        for (size_t key = 0; key < count; key++)
+            memcpy(&step[key], keys + key * args->stride + s * RMR_STEP,
+                   RMR_STEP);
+        memcpy(to + s * RMR_PANEL_STEP, step, sizeof step);
     }
 }
 
-static void RMR_NAME(attention)(size_t num_seqs, const uint32_t *cu_seqlens,
-                                size_t num_heads, size_t head_size, float scale,
-                                const float *q, const float *k, const float *v,
-                                float *context, float *scratch)
+static void ATTENTION(pack_keys)(const rmr_attention_args *args, char *packed)
 {
-    size_t stride = num_heads * head_size;
-    for (size_t s = 0; s < num_seqs; s++) {
-        size_t length = cu_seqlens[s + 1] - cu_seqlens[s];
-        for (size_t h = 0; h < num_heads; h++) {
-            size_t head = cu_seqlens[s] * stride + h * head_size;
-            RMR_NAME(attend_head)
-            (length, head_size, stride, scale, q + head, k + head, v + head,
-             context + head, scratch);
+    size_t steps = rmr_steps(VALUE_DTYPE, args->head_size);
+    for (size_t key = 0; key < args->length; key += RMR_PANEL) {
+        size_t left = args->length - key;
+        ATTENTION(pack_panel)
+        (args, (const char *)args->k + key * args->stride,
+         left < RMR_PANEL ? left : RMR_PANEL, packed);
+        packed += steps * RMR_PANEL_STEP;
+    }
+}
+
+/* `count` columns of one step: the values of one key, or of two. */
+static inline __attribute__((always_inline)) void
+ATTENTION(pack_columns)(const VALUE *const *keys, size_t count, VALUE *to)
+{
+    enum { KEYS = RMR_STEP / sizeof(VALUE) };
+    for (size_t c = 0; c < count; c++) {
+        for (size_t i = 0; i < KEYS; i++)
+            to[c * KEYS + i] = keys[i][c];
+    }
+}
+
+/* One step of all panels. */
+static void ATTENTION(pack_step)(const rmr_attention_args *args, size_t key,
+                                 size_t steps, char *to)
+{
+    enum { KEYS = RMR_STEP / sizeof(VALUE) };
+    static const VALUE zeros[RMR_PANEL];
+    for (size_t c = 0; c < args->head_size; c += RMR_PANEL) {
+        size_t left = args->head_size - c;
+        const VALUE *keys[KEYS];
+        for (size_t i = 0; i < KEYS; i++) {
+            const char *row = (const char *)args->v + (key + i) * args->stride;
+            keys[i] = key + i < args->length ? (const VALUE *)row + c : zeros;
+        }
+        if (left < RMR_PANEL)
+            memset(to, 0, RMR_PANEL_STEP);
+        if (left >= RMR_PANEL)
+            ATTENTION(pack_columns)(keys, RMR_PANEL, (VALUE *)to);
+        else
+            ATTENTION(pack_columns)(keys, left, (VALUE *)to);
+        to += steps * RMR_PANEL_STEP;
+    }
+}
+
+/* Blocks of keys are packed apart, since a product's panels are as long as its
+ * steps. */
+static void ATTENTION(pack_values)(const rmr_attention_args *args, char *packed)
+{
+    enum { KEYS = RMR_STEP / sizeof(VALUE) };
+    size_t panels = rmr_panels(args->head_size) / RMR_PANEL;
+    for (size_t key = 0; key < args->length; key += RMR_ATTENTION_KEYS) {
+        size_t left = args->length - key;
+        size_t count = left < RMR_ATTENTION_KEYS ? left : RMR_ATTENTION_KEYS;
+        size_t steps = rmr_steps(VALUE_DTYPE, count);
+        for (size_t s = 0; s < steps; s++)
+            ATTENTION(pack_step)
+        (args, key + s * KEYS, steps, packed + s * RMR_PANEL_STEP);
+        packed += panels * steps * RMR_PANEL_STEP;
+    }
+}
+
+static inline void ATTENTION(keep_scores)(const void *context, size_t row,
+                                          size_t column, size_t rows,
+                                          size_t columns, void *sums)
+{
+    const ATTENTION(queries) *q = context;
+    for (size_t r = 0; r < rows; r++) {
+        const float *from = (const float *)sums + r * RMR_TILE_COLUMNS;
+        float *to = q->scores + (row + r) * RMR_ATTENTION_KEYS + column;
+        for (size_t c = 0; c < columns; c += VEC_WIDTH)
+            VEC_STORE(to + c, VEC_LOAD(from + c));
+    }
+}
+
+static inline void ATTENTION(add_context)(const void *context, size_t row,
+                                          size_t column, size_t rows,
+                                          size_t columns, void *sums)
+{
+    const ATTENTION(queries) *q = context;
+    for (size_t r = 0; r < rows; r++) {
+        const float *from = (const float *)sums + r * RMR_TILE_COLUMNS;
+        float *to = q->context + (row + r) * q->width + column;
+        for (size_t c = 0; c < columns; c += VEC_WIDTH)
+            VEC_STORE(to + c, VEC_ADD(VEC_LOAD(to + c), VEC_LOAD(from + c)));
+    }
+}
+
+static float ATTENTION(exp2)(float x)
+{
+    float result[VEC_WIDTH];
+    VEC_STORE(result, RMR_NAME(exp2)(VEC_SET1(x)));
+    return result[0];
+}
+
+/* 2^(scale x - largest) of whole vectors, into `to`; returns their sum, in 16
+ * lanes that are folded at the end. */
+static float ATTENTION(exponentials)(size_t count, float scale, float largest,
+                                     float *x, VALUE *to)
+{
+    float lanes[RMR_LANES] = {0};
+    vec totals[RMR_LANES / VEC_WIDTH];
+    for (size_t v = 0; v < RMR_LANES / VEC_WIDTH; v++)
+        totals[v] = VEC_SET1(0.0f);
+    for (size_t i = 0; i < count; i += RMR_LANES) {
+        for (size_t v = 0; v < RMR_LANES / VEC_WIDTH; v++) {
+            size_t at = i + v * VEC_WIDTH;
+            vec y =
+                VEC_FMA(VEC_LOAD(x + at), VEC_SET1(scale), VEC_SET1(-largest));
+            y = RMR_NAME(exp2)(y);
+            totals[v] = VEC_ADD(totals[v], y);
+            STORE(to + at, y);
         }
     }
+    for (size_t v = 0; v < RMR_LANES / VEC_WIDTH; v++)
+        VEC_STORE(lanes + v * VEC_WIDTH, totals[v]);
+    return rmr_fold_lanes(lanes);
 }
+
+static float ATTENTION(largest)(size_t count, const float *x)
+{
+    float lanes[VEC_WIDTH];
+    vec largest = VEC_LOAD(x);
+    for (size_t i = VEC_WIDTH; i < count; i += VEC_WIDTH)
+        largest = VEC_MAX(largest, VEC_LOAD(x + i));
+    VEC_STORE(lanes, largest);
+    for (size_t lane = 1; lane < VEC_WIDTH; lane++)
+        lanes[0] = lanes[lane] > lanes[0] ? lanes[lane] : lanes[0];
+    return lanes[0];
+}
+
+/* The scores of one query with `count` keys to the exponentials of what they
+ * are above the largest so far; what was summed before is brought in line. A
+ * NaN comes out as NaN, whatever the largest is. */
+static void ATTENTION(take_scores)(const ATTENTION(queries) * q, size_t row,
+                                   size_t count)
+{
+    /* Powers of 2 for those of e: scores are scaled by log2(e) more. */
+    float scale = q->args->scale * 1.44269504f, before = q->largest[row];
+    float *scores = q->scores + row * RMR_ATTENTION_KEYS;
+    float *context = q->context + row * q->width;
+    VALUE *to = q->probabilities + row * RMR_ATTENTION_KEYS;
+    /* What is beyond the last key counts nothing. */
+    for (size_t i = count; i < rmr_panels(count); i++)
+        scores[i] = -INFINITY;
+    float largest = ATTENTION(largest)(rmr_panels(count), scores) * scale;
+    largest = before > largest ? before : largest;
+    float total =
+        ATTENTION(exponentials)(rmr_panels(count), scale, largest, scores, to);
+    if (before > -INFINITY) {
+        float rest = ATTENTION(exp2)(before - largest);
+        total += q->totals[row] * rest;
+        for (size_t c = 0; c < q->width; c++)
+            context[c] *= rest;
+    }
+    q->largest[row] = largest;
+    q->totals[row] = total;
+}
+
+static void ATTENTION(attend_keys)(const ATTENTION(queries) * q,
+                                   const char *keys, size_t count,
+                                   const char *values)
+{
+    const rmr_attention_args *args = q->args;
+    rmr_product scores = {
+        .rows = q->rows,
+        .steps = rmr_steps(VALUE_DTYPE, args->head_size),
+        .panels = rmr_panels(count) / RMR_PANEL,
+        .left = (const char *)args->q + q->first * args->stride,
+        .stride = args->stride,
+        .right = keys,
+    };
+    MULTIPLY(&scores, ATTENTION(keep_scores), q);
+    for (size_t r = 0; r < q->rows; r++)
+        ATTENTION(take_scores)(q, r, count);
+    rmr_product context = {
+        .rows = q->rows,
+        .steps = rmr_steps(VALUE_DTYPE, count),
+        .panels = q->width / RMR_PANEL,
+        .left = (const char *)q->probabilities,
+        .stride = RMR_ATTENTION_KEYS * sizeof(VALUE),
+        .right = values,
+    };
+    MULTIPLY(&context, ATTENTION(add_context), q);
+}
+
+static void ATTENTION(attend)(const ATTENTION(queries) * q)
+{
+    const rmr_attention_args *args = q->args;
+    size_t head_steps = rmr_steps(VALUE_DTYPE, args->head_size);
+    const char *keys = q->keys, *values = q->values;
+    memset(q->context, 0, q->rows * q->width * sizeof *q->context);
+    for (size_t r = 0; r < q->rows; r++)
+        q->largest[r] = -INFINITY;
+    for (size_t key = 0; key < args->length; key += RMR_ATTENTION_KEYS) {
+        size_t left = args->length - key;
+        size_t count = left < RMR_ATTENTION_KEYS ? left : RMR_ATTENTION_KEYS;
+        ATTENTION(attend_keys)(q, keys, count, values);
+        keys += RMR_ATTENTION_KEYS * head_steps * RMR_STEP;
+        values += q->width * rmr_steps(VALUE_DTYPE, count) * RMR_STEP;
+    }
+    for (size_t r = 0; r < q->rows; r++) {
+        float *row = q->context + r * q->width, inverse = 1 / q->totals[r];
+        for (size_t c = 0; c < args->head_size; c++)
+            row[c] *= inverse;
+        void *to =
+            (char *)args->context + (q->first + r) * args->context_stride;
+        if (args->context_dtype == RMR_DTYPE_F32)
+            RMR_NAME(write_f32)(args->head_size, row, to);
+        else
+            RMR_NAME(write_bf16)(args->head_size, row, to);
+    }
+}
+
+static void ATTENTION(head)(const rmr_attention_args *args)
+{
+    size_t width = rmr_panels(args->head_size);
+    size_t packed = width * rmr_panels(args->length);
+    size_t block = RMR_ATTENTION_ROWS * RMR_ATTENTION_KEYS;
+    float *keys = args->scratch, *values = keys + packed;
+    float *scores = values + packed, *probabilities = scores + block;
+    float *context = probabilities + block;
+    float *largest = context + RMR_ATTENTION_ROWS * width;
+    ATTENTION(queries)
+    q = {.args = args,
+         .width = width,
+         .keys = (const char *)keys,
+         .values = (const char *)values,
+         .scores = scores,
+         .probabilities =
+             (VALUE *)(sizeof(VALUE) == sizeof(float) ? scores : probabilities),
+         .context = context,
+         .largest = largest,
+         .totals = largest + RMR_ATTENTION_ROWS};
+    ATTENTION(pack_keys)(args, (char *)keys);
+    ATTENTION(pack_values)(args, (char *)values);
+    for (size_t row = 0; row < args->length; row += RMR_ATTENTION_ROWS) {
+        size_t left = args->length - row;
+        q.first = row;
+        q.rows = left < RMR_ATTENTION_ROWS ? left : RMR_ATTENTION_ROWS;
+        ATTENTION(attend)(&q);
+    }
+}
+
+#undef ATTENTION
+#undef VALUE
+#undef VALUE_DTYPE
+#undef MULTIPLY
+#undef STORE

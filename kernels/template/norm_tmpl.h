@@ -6,27 +6,30 @@
 
 #include "kernels/template/sum.h"
 
-static void RMR_NAME(normalize_row)(size_t hidden, const float *gamma,
-                                    const float *beta, float epsilon, float *y)
+static void RMR_NAME(layer_norm)(size_t rows, size_t hidden, const float *x,
+                                 const float *gamma, const float *beta,
+                                 float epsilon, float *y)
 {
-    float mean = rmr_sum_f32(hidden, y) / (float)hidden;
-    float variance = rmr_sum_squares_f32(hidden, y, mean) / (float)hidden;
-    float inverse = 1 / sqrtf(variance + epsilon);
-    for (size_t i = 0; i < hidden; i++)
-        y[i] = (y[i] - mean) * inverse * gamma[i] + beta[i];
+    for (size_t r = 0; r < rows; r++, x += hidden, y += hidden) {
+        float mean = rmr_sum_f32(hidden, x) / (float)hidden;
+        float variance = rmr_sum_squares_f32(hidden, x, mean) / (float)hidden;
+        float inverse = 1 / sqrtf(variance + epsilon);
+        for (size_t i = 0; i < hidden; i++)
+            y[i] = (x[i] - mean) * inverse * gamma[i] + beta[i];
+    }
 }
 
-static void RMR_NAME(layer_norm)(size_t tokens, size_t hidden, const float *x,
-                                 const float *residual, const float *gamma,
-                                 const float *beta, float epsilon, float *y)
+static void RMR_NAME(activate)(rmr_activation activation, size_t count,
+                               float *x)
 {
-    for (size_t t = 0; t < tokens; t++, x += hidden, y += hidden) {
-        for (size_t i = 0; i < hidden; i++)
-            y[i] = residual ? x[i] + residual[i] : x[i];
-        RMR_NAME(normalize_row)(hidden, gamma, beta, epsilon, y);
-        if (residual)
-            residual += hidden;
-    }
+    RMR_NAME(row) row = {.y = x, .y_dtype = RMR_DTYPE_F32};
+    RMR_NAME(finish_any_row)(activation, &row, count, x);
+}
+
+static void RMR_NAME(add)(size_t count, const float *x, float *y)
+{
+    for (size_t i = 0; i < count; i++)
+        y[i] += x[i];
 }
 
 static void RMR_NAME(mean_rows)(size_t rows, size_t columns, const float *x,

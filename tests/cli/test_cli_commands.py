@@ -1,5 +1,5 @@
-"""`remora tokenize`, `detokenize`, `chunk`, `inspect` and `bench`. Must never
-check a speed against a limit: machines differ.
+"""`remora tokenize`, `detokenize`, `chunk`, `inspect`, `bench` and `kernels`.
+Must never check a speed against a limit: machines differ.
 """
 
 import json
@@ -272,6 +272,28 @@ def test_inspect_minilm(remora, model_dir):
     assert info["num_heads"] == 12
 
 
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "int8"])
+def test_inspect_says_the_dtype(remora, model_dir, dtype):
+    done = remora("inspect", model_dir, "--dtype", dtype)
+    assert re.search(rf"^dtype +{dtype}$", done.out, re.M)
+    info = json.loads(
+        remora("inspect", model_dir, "--json", "--dtype", dtype).out
+    )
+    assert info["dtype"] == dtype
+
+
+def test_inspect_says_how_large_the_weights_are(remora, model_dir):
+    """The table of words stays as it is, the matrices get smaller."""
+    sizes = [
+        json.loads(
+            remora("inspect", model_dir, "--json", "--dtype", dtype).out
+        )["bytes"] for dtype in ("f32", "bf16", "int8")
+    ]
+    matrices = 6 * 12 * 384 * 384  # weights of the six layers
+    assert sizes[0] - sizes[1] == matrices * 2
+    assert 0.99 < (sizes[0] - sizes[2]) / (matrices * 3) <= 1
+
+
 def test_bench(remora, tiny):
     done = remora("bench", tiny, "--seconds", "0.1", "--threads", "2")
     assert (done.code, done.err) == (0, "")
@@ -296,6 +318,13 @@ def test_bench(remora, tiny):
     assert 0 < float(single[1]) <= float(single[2])
     assert int(single[3]) >= 100
     assert re.search(r"^peak memory: \d+ MiB$", done.out, re.M)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "int8"])
+def test_bench_of_a_dtype(remora, tiny, dtype):
+    done = remora("bench", tiny, "--seconds", "0.1", "--dtype", dtype)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[1] == f"dtype    {dtype}"
 
 
 def test_bench_of_own_texts(remora, tiny, tmp_path):
@@ -355,3 +384,69 @@ def test_bench_stops_at_a_signal(command, tiny, arguments):
     _, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT
     assert err == b""
+
+
+# What /proc/cpuinfo calls that which a tier needs, in rising order.
+FLAGS = {
+    "avx2": {"avx2", "fma"},
+    "avx_vnni": {"avx_vnni", "avx2", "fma"},
+    "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
+    "avx512_vnni": {"avx512_vnni", "avx512f"},
+    "avx512_bf16": {"avx512_bf16", "avx512f"},
+}
+
+
+def cpu_flags():
+    with open("/proc/cpuinfo") as cpuinfo:
+        return set(re.search(
+            r"^(?:flags|Features)\s*: (.*)$", cpuinfo.read(), re.M
+        )[1].split())
+
+
+def kernels(remora):
+    done = remora("kernels", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.count("\n") == 1
+    return json.loads(done.out)
+
+
+def test_kernels_lists_each_kernel_once(remora, root):
+    listed = kernels(remora)["kernels"]
+    source = (root / "kernels" / "kern.inc").read_text()
+    assert list(listed) == re.findall(r"^RMR_KERN\((\w+),", source, re.M)
+
+
+def test_kernels_tiers_are_those_of_the_cpu(remora, build):
+    """And of the compiler, which build/config.h says."""
+    said = kernels(remora)
+    assert list(said) == ["tiers", "kernels"]
+    compiled = (build / "config.h").read_text()
+    assert said["tiers"] == ["scalar", "blas"] + [
+        tier for tier, flags in FLAGS.items() if flags <= cpu_flags()
+        and f"#define RMR_CC_{tier.upper()} 1\n" in compiled
+    ]
+
+
+def test_kernels_are_from_the_best_tier(remora):
+    said = kernels(remora)
+    best = {
+        "linear_f32": {"scalar", "avx_vnni", "avx512_vnni", "avx512_bf16"},
+        "linear_bf16": {"blas", "avx_vnni", "avx512_vnni"},
+        "linear_int8": {"blas", "avx512_bf16"},
+    }
+    for kernel, others in best.items():
+        assert said["kernels"][kernel] == [
+            tier for tier in said["tiers"] if tier not in others
+        ][-1]
+    assert set(said["kernels"].values()) <= set(said["tiers"])
+
+
+def test_kernels_table(remora):
+    said = kernels(remora)
+    done = remora("kernels")
+    assert (done.code, done.err) == (0, "")
+    first, empty, *rows = done.out.splitlines()
+    assert first.split(maxsplit=1) == ["tiers", ", ".join(said["tiers"])]
+    assert empty == ""
+    assert dict(row.split() for row in rows) == said["kernels"]
+    assert {row.index(row.split()[1]) for row in rows} == {18}

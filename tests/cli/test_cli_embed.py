@@ -249,6 +249,37 @@ def test_dtype(remora, tiny):
     assert done.out == embed_lines(remora, tiny, b"hello\n").out
 
 
+@pytest.fixture(scope="module")
+def sentences(remora, model_dir):
+    """Texts of a few tokens to many, and their vectors in float32."""
+    texts = remora("bench", model_dir, "--print-texts", "mixed").raw
+    data = b"".join(texts.splitlines(keepends=True)[:48])
+    return data, vectors(remora("embed", model_dir, stdin=data))
+
+
+@pytest.mark.parametrize("dtype, least", [("bf16", 0.9999), ("int8", 0.99)])
+def test_dtype_is_near_f32_and_not_f32(remora, model_dir, sentences, dtype,
+                                       least):
+    data, exact = sentences
+    rows = vectors(remora("embed", model_dir, "--dtype", dtype, stdin=data))
+    assert rows.shape == exact.shape == (48, 384)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+    assert (rows * exact).sum(axis=1).min() >= least
+    assert (rows != exact).any(axis=1).all()
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "int8"])
+def test_dtype_has_one_vector_a_text(remora, model_dir, dtype):
+    """A text alone, in a batch, and on other threads: the same bits."""
+    texts = [b"card charged twice\n", b"a " * 90 + b"\n", b"blue sky\n"] * 9
+    many = vectors(embed_lines(remora, model_dir, b"".join(texts),
+                               "--dtype", dtype))
+    for i in range(3):
+        [one] = vectors(embed_lines(remora, model_dir, texts[i],
+                                    "--dtype", dtype, "--threads", "1"))
+        assert (many[i::3] == one).all()
+
+
 @pytest.mark.parametrize("texts", [0, 1, 1000])
 @pytest.mark.parametrize("options", [[], ["--dimensions", "7"]])
 def test_npy(remora, tiny, tmp_path, texts, options):

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-COMMANDS = ["embed", "tokenize", "detokenize", "chunk", "inspect", "bench"]
+WITH_MODEL = ["embed", "tokenize", "detokenize", "chunk", "inspect", "bench"]
+COMMANDS = [*WITH_MODEL, "kernels"]
 
 
 def test_no_command(remora):
@@ -16,7 +17,7 @@ def test_no_command(remora):
     assert done.out == ""
     assert done.err == (
         "remora: a command is needed: embed, tokenize, detokenize, chunk, "
-        "inspect or bench; see remora --help\n"
+        "inspect, bench or kernels; see remora --help\n"
     )
 
 
@@ -25,7 +26,8 @@ def test_unknown_command(remora):
     assert done.code == 2
     assert done.err == (
         'remora: there is no command "embd": the commands are embed, '
-        "tokenize, detokenize, chunk, inspect and bench; see remora --help\n"
+        "tokenize, detokenize, chunk, inspect, bench and kernels; "
+        "see remora --help\n"
     )
 
 
@@ -47,9 +49,12 @@ def test_version(remora):
 @pytest.mark.parametrize("option", ["--help", "-h"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_command(remora, name, option):
-    done = remora(name, "model", option)
+    model = ["model"] if name in WITH_MODEL else []
+    done = remora(name, *model, option)
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith(f"usage: remora {name} MODEL")
+    assert done.out.startswith(
+        " ".join(["usage: remora", name, *map(str.upper, model), "[options]"])
+    )
     assert "--help" in done.out
     assert all(len(line) <= 80 for line in done.out.splitlines())
 
@@ -61,8 +66,9 @@ OPTIONS = {
                 "--offsets",
     "detokenize": "--input --skip-special",
     "chunk": "--input --jsonl --max-tokens --overlap --boundary",
-    "inspect": "--json",
-    "bench": "--threads --seconds --input --print-texts",
+    "inspect": "--dtype --json",
+    "bench": "--dtype --threads --seconds --input --print-texts",
+    "kernels": "--json",
 }
 
 
@@ -72,7 +78,7 @@ def test_help_has_every_option_and_no_other(remora, name):
     assert listed == OPTIONS[name].split() + ["--help"]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WITH_MODEL)
 def test_model_missing(remora, name):
     done = remora(name)
     assert done.code == 2
@@ -112,6 +118,10 @@ REFUSED = [
     (["embed", "m", "--dimensions", "1.5"],
      '--dimensions takes a whole number from 1 to 999999999, not "1.5"'),
     (["inspect", "m", "--json=yes"], "--json takes no value"),
+    (["kernels", "m"], 'kernels takes no MODEL: "m" is one'),
+    (["kernels", "--", "--json"], 'kernels takes no MODEL: "--json" is one'),
+    (["kernels", ""], 'kernels takes no MODEL: "" is one'),
+    (["kernels", "--dtype", "f32"], "there is no option --dtype"),
     (["inspect", "m", "--threads", "1"], "there is no option --threads"),
     (["tokenize", "m", "--output", "x"], "there is no option --output"),
     (["tokenize", "m", "--pair", "b"], "--pair needs --jsonl"),
@@ -150,15 +160,18 @@ def test_refused(remora, arguments, message):
     )
 
 
-def test_dtype_refused(remora):
-    done = remora("embed", "m", "--dtype", "f64")
+@pytest.mark.parametrize("name", ["embed", "inspect", "bench"])
+@pytest.mark.parametrize("dtype", ["f64", "F32", "int4", "bf16 ", ""])
+def test_dtype_refused(remora, name, dtype):
+    done = remora(name, "m", "--dtype", dtype)
     assert done.code == 2
-    assert done.err.startswith("remora: --dtype: ")
-    assert "f32" in done.err
-    assert done.err.endswith("; see remora embed --help\n")
+    assert done.err == (
+        f'remora: --dtype: dtype "{dtype}" is not supported; f32, bf16 and '
+        f"int8 are; see remora {name} --help\n"
+    )
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WITH_MODEL)
 def test_model_not_there(remora, tmp_path, name):
     path = tmp_path / "no-such-model"
     done = remora(name, path)
@@ -184,7 +197,7 @@ def test_equals_sign_and_last_value_counts(remora, tiny):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--help"], ["--version"], ["embed", "--help"],
+    ["--help"], ["--version"], ["embed", "--help"], ["kernels"],
 ])
 def test_full_disk(remora, arguments):
     with open("/dev/full", "wb") as full:

@@ -4,6 +4,7 @@ what they do."""
 import hashlib
 import os
 
+import numpy
 import pytest
 
 MODEL = "remora_model minilm models/tiny;"
@@ -35,6 +36,8 @@ def accepted(nginx, **conf):
 @pytest.mark.parametrize("http", [
     MODEL,
     "remora_model minilm models/tiny dtype=f32;",
+    "remora_model minilm models/tiny dtype=bf16;",
+    "remora_model minilm models/tiny dtype=int8;",
     MODEL + "remora_model another models/tiny;",
     MODEL + "remora_model another models/other; remora_threads 3;",
     MODEL + "remora_threads auto; remora_queue jobs=1; remora_timeout 2s;"
@@ -68,9 +71,13 @@ REFUSED = {
         'duplicate model name "minilm"'),
     "empty name": ("remora_model '' models/tiny;", "name"),
     "control character": ("remora_model 'a\tb' models/tiny;", "control"),
-    "dtype": ("remora_model minilm models/tiny dtype=f17;", "f17"),
+    "dtype": ("remora_model minilm models/tiny dtype=f17;",
+              'dtype "f17" is not supported; f32, bf16 and int8 are'),
+    "dtype is empty": ("remora_model minilm models/tiny dtype=;",
+                       'dtype "" is not supported'),
     "parameter": ("remora_model minilm models/tiny fast=yes;",
-                  'invalid parameter "fast=yes"'),
+                  'invalid parameter "fast=yes": there are "dtype=f32", '
+                  '"dtype=bf16", "dtype=int8" and "sha256=HEX"'),
     "no path": ("remora_model minilm;", "invalid number of arguments"),
     "sha256 differs": (
         f"remora_model minilm models/tiny sha256={'0' * 64};", "SHA-256|0000"),
@@ -171,6 +178,31 @@ def test_several_models(nginx):
     two = nginx.post({**body, "model": "two"}, path="/two").vectors()
     assert len(one[0]) == len(two[0]) == 8
     assert one != two
+
+
+def test_dtypes_of_one_directory(nginx):
+    """Each name keeps its own arithmetic."""
+    names = ["f32", "bf16", "int8"]
+    nginx.configure(http="".join(
+        f"remora_model {name} models/all-MiniLM-L6-v2 dtype={name};"
+        for name in names
+    ) + "remora_model minilm models/all-MiniLM-L6-v2;", server="".join(
+        "location = /%s { remora_embeddings %s; }" % (name, name)
+        for name in [*names, "minilm"]
+    ) + "location = /health { remora_health; }").start()
+    texts = ["The food was delicious.", "card charged twice", "word " * 200]
+    plain, exact, bf16, int8 = [
+        numpy.array(nginx.post({"model": name, "input": texts},
+                               path=f"/{name}").vectors())
+        for name in ["minilm", *names]
+    ]
+    assert (plain == exact).all()
+    for near, least in ((bf16, 0.9999), (int8, 0.99)):
+        assert (near != exact).any(axis=1).all()
+        assert (near * exact).sum(axis=1).min() >= least
+    assert (bf16 != int8).any(axis=1).all()
+    assert [model["status"] for model in nginx.get("/health").json()["models"]
+            ] == ["ok"] * 4
 
 
 def test_inheritance(nginx):

@@ -6,6 +6,7 @@ import os
 import shutil
 
 import apsw
+import numpy as np
 import pytest
 from conftest import SqlError, insert_statement
 
@@ -49,6 +50,40 @@ def test_dtype_and_sha256_may_be_given(sql, model_dir):
         "SELECT dtype, sha256, length(embed('a')) AS n FROM remora_models",
     )
     assert rows == [["f32", digest, 1536]]
+
+
+@pytest.mark.parametrize("dtype, least", [("bf16", 0.9999), ("int8", 0.99)])
+def test_a_dtype_is_another_model(sql, insert, model_dir, dtype, least):
+    """Of one directory: each name keeps its own arithmetic."""
+    text = "Ich wurde zweimal belastet: card charged twice"
+    rows = sql.query(
+        insert,
+        "INSERT INTO remora_models(name, path, dtype) VALUES "
+        f"('small', '{model_dir}', '{dtype}'), "
+        f"('again', '{model_dir}', '{dtype}')",
+        f"SELECT name, dtype, bytes, hex(embed('{text}', name)) AS v "
+        "FROM remora_models",
+    )
+    assert [row[:2] for row in rows] == [
+        ["minilm", "f32"], ["small", dtype], ["again", dtype]
+    ]
+    assert rows[1][2:] == rows[2][2:]
+    assert rows[1][2] < rows[0][2]
+    exact, near = [np.frombuffer(bytes.fromhex(row[3]), "<f4")
+                   for row in rows[:2]]
+    assert len(exact) == len(near) == 384
+    assert (exact != near).any()
+    assert exact @ near >= least
+
+
+def test_or_replace_changes_the_dtype(sql, insert, model_dir):
+    rows = sql.query(
+        insert,
+        "INSERT OR REPLACE INTO remora_models(name, path, dtype) VALUES "
+        f"('minilm', '{model_dir}', 'int8')",
+        "SELECT name, dtype, length(embed('a')) AS n FROM remora_models",
+    )
+    assert rows == [["minilm", "int8", 1536]]
 
 
 def test_delete_unloads(sql, insert):
@@ -142,7 +177,10 @@ VALUES = "INSERT INTO remora_models({columns}) VALUES ({values})"
          "path contains a NUL byte"),
         ("name, path", "CAST(x'6100' AS TEXT), '/m'",
          "name contains a NUL byte"),
-        ("name, path, dtype", "'m', '{model}', 'f99'", "f99"),
+        ("name, path, dtype", "'m', '{model}', 'f99'",
+         'dtype "f99" is not supported; f32, bf16 and int8 are'),
+        ("name, path, dtype", "'m', '{model}', ''",
+         'dtype "" is not supported; f32, bf16 and int8 are'),
         ("name, path, dtype", "'m', '{model}', 1.5",
          "dtype must be TEXT, not REAL"),
         ("name, path, sha256", "'m', '{model}', 7",

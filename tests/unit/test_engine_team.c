@@ -35,14 +35,17 @@ static rmr_worker *this_worker(void)
     abort();
 }
 
-static int scripted_forward(const void *bound, const rmr_config *config,
-                            const rmr_kern *kern, const rmr_batch *batch,
-                            float *scratch, rmr_stop *stop, void *context)
+static int scripted_forward(const void *bound, const rmr_batch *batch,
+                            void *scratch, rmr_team *team, rmr_stop *stop,
+                            void *context)
 {
-    (void)bound, (void)kern, (void)stop, (void)context;
-    for (size_t i = 0; i < batch->tokens * config->hidden_size; i++)
-        scratch[i] = 1;
-    pass(passes++, this_worker()->workspace.team);
+    (void)bound, (void)stop, (void)context;
+    float *hidden = scratch;
+    for (size_t i = 0; i < batch->tokens * script->config.hidden_size; i++)
+        hidden[i] = 1;
+    if (team != this_worker()->workspace.team)
+        abort();
+    pass(passes++, team);
     return 0;
 }
 

@@ -4,6 +4,7 @@
  * core. Every tier that this CPU runs must agree with it.
  */
 #include <math.h>
+#include <pthread.h>
 
 #include "tests/unit/tiny_model.h"
 #include "tests/unit/unit.h"
@@ -211,7 +212,8 @@ static int never(void *context)
 }
 
 /* What rmr_model_load does, for a tier of choice. */
-static rmr_model *load_tier(const tiny_model *tiny, uint32_t tiers)
+static rmr_model *load_as(const tiny_model *tiny, uint32_t tiers,
+                          rmr_dtype dtype)
 {
     rmr_error err = {0};
     rmr_model *model = rmr_calloc(1, sizeof *model);
@@ -222,21 +224,32 @@ static rmr_model *load_tier(const tiny_model *tiny, uint32_t tiers)
     expect_ok(rmr_weights_open(&model->weights, tiny->directory, NULL, &err),
               &err);
     expect_ok(rmr_arch_bert.bind(&model->bound, &model->config, model->weights,
-                                 &model->kern, &err),
+                                 &model->kern, dtype, &err),
               &err);
     model->arch = &rmr_arch_bert;
     return model;
 }
 
-/* Masks of the tiers that run here; returns how many. */
-static size_t tiers_here(uint32_t masks[4])
+static rmr_model *load_tier(const tiny_model *tiny, uint32_t tiers)
 {
-    static const uint32_t all[] = {0, RMR_TIER_BLAS, RMR_TIER_AVX2,
-                                   RMR_TIER_AVX2 | RMR_TIER_AVX512};
+    return load_as(tiny, tiers, RMR_DTYPE_F32);
+}
+
+enum { MAX_TIERS = 8 };
+
+/* Masks of the tiers that run here; returns how many. */
+static size_t tiers_here(uint32_t masks[MAX_TIERS])
+{
+    static const uint32_t tiers[] = {RMR_TIER_BLAS, RMR_TIER_AVX2,
+                                     RMR_TIER_AVX512, RMR_TIER_AVX512_VNNI,
+                                     RMR_TIER_AVX512_BF16};
+    uint32_t mask = 0;
     size_t count = 0;
-    for (size_t i = 0; i < LENGTH(all); i++) {
-        if ((all[i] & rmr_kern_tiers()) == all[i])
-            masks[count++] = all[i];
+    masks[count++] = mask;
+    for (size_t i = 0; i < LENGTH(tiers); i++) {
+        mask |= tiers[i];
+        if (rmr_kern_tiers() & tiers[i])
+            masks[count++] = mask & rmr_kern_tiers();
     }
     return count;
 }
@@ -278,7 +291,7 @@ static void check_options(tiny_options options)
 {
     static const uint32_t lengths[] = {3, 1, 17, 48, 2};
     tiny_model *tiny = tiny_model_new(&options);
-    uint32_t masks[4];
+    uint32_t masks[MAX_TIERS];
     size_t count = tiers_here(masks);
     for (size_t i = 0; i < count; i++) {
         rmr_workspace workspace = {0};
@@ -384,18 +397,77 @@ static void test_dimensions_are_cut_before_the_norm(void **state)
 /* ---------------------------------------------------------------- invariance
  */
 
-/* A text's bits are its own, whatever is in the batch, wherever it is, and
- * whatever the workspace was used for before. OpenBLAS makes no such promise;
- * with it, nearly. */
-static void check_alone(const tiny_model *tiny, uint32_t mask)
+/* A team whose helpers, threads of their own, come and stay for a batch. */
+typedef struct crew {
+    rmr_team *team;
+    pthread_t helpers[8];
+    unsigned count;
+    _Atomic int over;
+} crew;
+
+static int is_over(void *context)
+{
+    crew *c = context;
+    return c->over;
+}
+
+static void not_invited(void *context)
+{
+    (void)context;
+}
+
+typedef struct helper {
+    crew *crew;
+    unsigned member;
+} helper;
+
+static void *help(void *context)
+{
+    helper h = *(helper *)context;
+    free(context);
+    while (!h.crew->over)
+        rmr_team_help(h.crew->team, h.member, is_over, h.crew);
+    return NULL;
+}
+
+static void crew_start(crew *c, unsigned members)
+{
+    *c = (crew){.team = rmr_team_new(members, not_invited, NULL)};
+    assert_non_null(c->team);
+    rmr_team_open(c->team);
+    for (; c->count + 1 < members; c->count++) {
+        helper *h = malloc(sizeof *h);
+        *h = (helper){c, c->count + 1};
+        assert_int_equal(pthread_create(&c->helpers[c->count], NULL, help, h),
+                         0);
+    }
+}
+
+static void crew_stop(crew *c)
+{
+    c->over = 1;
+    rmr_team_close(c->team);
+    while (c->count)
+        pthread_join(c->helpers[--c->count], NULL);
+    rmr_team_free(c->team);
+}
+
+/* A text's bits are its own, whatever is in the batch, wherever it is, whoever
+ * shares the work, and whatever the workspace was used for before. OpenBLAS
+ * makes no such promise; with it, nearly. */
+static void check_alone(const tiny_model *tiny, uint32_t mask, rmr_dtype dtype,
+                        unsigned members)
 {
     static const uint32_t lengths[] = {12, 1, 48, 47, 5, 30};
     rmr_workspace workspace = {0}, used = {0};
-    rmr_model *model = load_tier(tiny, mask);
+    rmr_model *model = load_as(tiny, mask, dtype);
     uint64_t seed = 3;
     pack p, alone;
+    crew c;
     fill(&p, &tiny->options, lengths, LENGTH(lengths), 1, &seed);
     embed(model, &p, &workspace);
+    crew_start(&c, members);
+    used.team = c.team;
     for (size_t s = 0; s < LENGTH(lengths); s++) {
         fill(&alone, &tiny->options, lengths + s, 1, 1, &seed);
         memcpy(alone.ids, p.ids + p.cu_seqlens[s], 4 * lengths[s]);
@@ -406,6 +478,7 @@ static void check_alone(const tiny_model *tiny, uint32_t mask)
             assert_true(mask == RMR_TIER_BLAS ? fabsf(a - b) < 2e-6f : a == b);
         }
     }
+    crew_stop(&c);
     rmr_workspace_free(&workspace);
     rmr_workspace_free(&used);
     rmr_model_unload(model);
@@ -414,13 +487,83 @@ static void check_alone(const tiny_model *tiny, uint32_t mask)
 static void test_batch_does_not_change_a_text(void **state)
 {
     (void)state;
-    uint32_t masks[4];
+    static const unsigned members[] = {1, 2, 3, 8};
+    static const uint32_t shapes[][3] = {
+        {60, 100, 4}, {32, 66, 2}, {45, 77, 5}};
+    uint32_t masks[MAX_TIERS];
     size_t count = tiers_here(masks);
-    tiny_model *tiny = tiny_model_new(
-        &(tiny_options){.hidden_size = 60, .intermediate_size = 100});
-    for (size_t i = 0; i < count; i++)
-        check_alone(tiny, masks[i]);
-    tiny_model_free(tiny);
+    for (size_t s = 0; s < LENGTH(shapes); s++) {
+        tiny_model *tiny = tiny_model_new(
+            &(tiny_options){.hidden_size = shapes[s][0],
+                            .intermediate_size = shapes[s][1],
+                            .num_attention_heads = shapes[s][2]});
+        for (size_t i = 0; i < count; i++) {
+            for (int dtype = 0; dtype <= RMR_DTYPE_INT8; dtype++) {
+                for (size_t m = 0; m < LENGTH(members); m++)
+                    check_alone(tiny, masks[i], (rmr_dtype)dtype, members[m]);
+            }
+        }
+        tiny_model_free(tiny);
+    }
+}
+
+/* ---------------------------------------------------- fewer bits than float32
+ */
+
+/* Cosine similarity of the least similar sequence with double precision. */
+static double least_cosine(const tiny_model *tiny, const pack *p)
+{
+    double least = 1;
+    for (size_t s = 0; s < p->batch.num_seqs; s++) {
+        size_t begin = p->cu_seqlens[s], n = p->cu_seqlens[s + 1] - begin;
+        double vector[MAX_HIDDEN], dot = 0, size = 0;
+        double *rows =
+            ref_forward(tiny, p->ids + begin, p->type_ids + begin, n);
+        const rmr_vector *v = &p->vectors[s];
+        ref_pool(tiny, rows, n, v->dimensions, 1, vector);
+        free(rows);
+        for (size_t i = 0; i < v->dimensions; i++) {
+            dot += v->values[i] * vector[i];
+            size += (double)v->values[i] * v->values[i];
+        }
+        least = fmin(least, dot / sqrt(size));
+    }
+    return least;
+}
+
+static void test_fewer_bits(void **state)
+{
+    (void)state;
+    static const uint32_t lengths[] = {3, 1, 17, 48, 2};
+    static const double least[] = {1 - 1e-6, 0.999, 0.99};
+    static const uint32_t shapes[][3] = {
+        {64, 128, 4}, {48, 101, 2}, {45, 77, 5}};
+    uint32_t masks[MAX_TIERS];
+    size_t count = tiers_here(masks);
+    for (size_t s = 0; s < LENGTH(shapes); s++) {
+        tiny_model *tiny =
+            tiny_model_new(&(tiny_options){.hidden_size = shapes[s][0],
+                                           .intermediate_size = shapes[s][1],
+                                           .num_attention_heads = shapes[s][2],
+                                           .seed = s});
+        for (size_t i = 0; i < count; i++) {
+            for (int dtype = 0; dtype <= RMR_DTYPE_INT8; dtype++) {
+                rmr_workspace workspace = {0};
+                rmr_model *model = load_as(tiny, masks[i], (rmr_dtype)dtype);
+                uint64_t seed = 7;
+                pack p;
+                fill(&p, &tiny->options, lengths, LENGTH(lengths), 1, &seed);
+                embed(model, &p, &workspace);
+                double cosine = least_cosine(tiny, &p);
+                if (cosine < least[dtype])
+                    fail_msg("tiers %x, dtype %d: cosine %.6f", masks[i], dtype,
+                             cosine);
+                rmr_workspace_free(&workspace);
+                rmr_model_unload(model);
+            }
+        }
+        tiny_model_free(tiny);
+    }
 }
 
 /* ------------------------------------------------------------------- endings
@@ -504,7 +647,7 @@ static void test_no_memory_for_a_batch(void **state)
     expect_failure(rmr_model_embed(model, &p.batch, p.vectors, &workspace,
                                    never, NULL, &err),
                    &err, RMR_ERR_NOMEM, "batch");
-    assert_null(workspace.floats);
+    assert_null(workspace.bytes);
     assert_int_equal(workspace.capacity, 0);
     rmr_alloc_fail_at(0, 0);
     embed(model, &p, &workspace);
@@ -537,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_dimensions_are_cut_before_the_norm),
         cmocka_unit_test(test_batch_does_not_change_a_text),
+        cmocka_unit_test(test_fewer_bits),
         cmocka_unit_test(test_stop_abandons_the_pass),
         cmocka_unit_test(test_vectors_that_are_not_finite),
 #ifdef RMR_FAULT_INJECTION

@@ -36,18 +36,28 @@ static rmr_status open_options(tiny_options options, rmr_error *err)
 /* ---------------------------------------------------------------- what it is
  */
 
-/* What is kept of each tensor: linear weights packed, the others as float32. */
+/* What is kept of a tensor: linear weights packed, queries, keys and values as
+ * one; the others as float32. */
+static uint64_t kept_of(const tiny_tensor *t)
+{
+    uint64_t rows = t->rows;
+    if (!rows || strncmp(t->name, "encoder", 7) != 0)
+        return 4 * (rows ? rows : 1) * t->columns;
+    if (strstr(t->name, ".key.") || strstr(t->name, ".value."))
+        return 0;
+    if (strstr(t->name, ".query."))
+        rows *= 3;
+    return rmr_panels_bytes(RMR_DTYPE_F32, t->columns, rows);
+}
+
 static uint64_t kept_bytes(const tiny_model *tiny, uint64_t *parameters)
 {
     uint64_t bytes = 0;
     *parameters = 0;
     for (size_t i = 0; i < tiny->count; i++) {
         const tiny_tensor *t = &tiny->tensors[i];
-        int is_linear = t->rows && strncmp(t->name, "encoder", 7) == 0;
-        uint64_t count = (t->rows ? t->rows : 1) * t->columns;
-        *parameters += count;
-        bytes +=
-            4 * (is_linear ? rmr_packed_floats(t->columns, t->rows) : count);
+        *parameters += (uint64_t)(t->rows ? t->rows : 1) * t->columns;
+        bytes += kept_of(t);
     }
     return bytes;
 }
@@ -119,14 +129,20 @@ static void test_names(void **state)
     rmr_error err = {0};
     rmr_dtype dtype = (rmr_dtype)7;
     expect_failure(rmr_dtype_parse("int3", &dtype, &err), &err,
-                   RMR_ERR_UNSUPPORTED, "int3", "f32");
+                   RMR_ERR_UNSUPPORTED,
+                   "dtype \"int3\" is not supported; f32, bf16 and int8 are");
     expect_failure(rmr_dtype_parse("", &dtype, &err), &err, RMR_ERR_UNSUPPORTED,
                    "f32");
     expect_failure(rmr_dtype_parse("F32", &dtype, &err), &err,
                    RMR_ERR_UNSUPPORTED, "F32");
     assert_int_equal(dtype, 7);
-    expect_ok(rmr_dtype_parse("f32", &dtype, &err), &err);
-    assert_int_equal(dtype, RMR_DTYPE_F32);
+    static const char *const names[] = {"f32", "bf16", "int8"};
+    for (int i = RMR_DTYPE_F32; i <= RMR_DTYPE_INT8; i++) {
+        assert_string_equal(rmr_dtype_name((rmr_dtype)i), names[i]);
+        expect_ok(rmr_dtype_parse(names[i], &dtype, &err), &err);
+        assert_int_equal(dtype, i);
+    }
+    assert_string_equal(rmr_dtype_name((rmr_dtype)7), "unknown");
     assert_string_equal(rmr_pooling_name(RMR_POOLING_CLS), "cls");
     assert_string_equal(rmr_pooling_name(RMR_POOLING_MEAN), "mean");
     assert_string_equal(rmr_pooling_name(RMR_POOLING_MAX), "max");
@@ -383,6 +399,33 @@ static void test_sha256_option(void **state)
                    &err, RMR_ERR_RANGE, hex);
     assert_null(again);
     rmr_model_release(model);
+    tiny_model_free(tiny);
+}
+
+static void test_each_dtype_is_a_model(void **state)
+{
+    (void)state;
+    rmr_error err = {0};
+    rmr_model *models[3], *again;
+    rmr_model_options options;
+    tiny_model *tiny = tiny_model_new(&(tiny_options){.seed = 9});
+    rmr_model_options_init(&options);
+    for (int i = 0; i < 3; i++) {
+        rmr_model_info info = {.size = sizeof info};
+        options.dtype = (rmr_dtype)i;
+        expect_ok(rmr_model_open(&models[i], tiny->directory, &options, &err),
+                  &err);
+        expect_ok(rmr_model_open(&again, tiny->directory, &options, &err),
+                  &err);
+        assert_ptr_equal(again, models[i]);
+        rmr_model_release(again);
+        rmr_model_get_info(models[i], &info);
+        assert_int_equal(info.dtype, i);
+        for (int j = 0; j < i; j++)
+            assert_ptr_not_equal(models[i], models[j]);
+    }
+    for (int i = 0; i < 3; i++)
+        rmr_model_release(models[i]);
     tiny_model_free(tiny);
 }
 
@@ -764,6 +807,7 @@ int main(void)
         cmocka_unit_test(test_tokenizer_and_length),
         cmocka_unit_test(test_errors_are_one_line),
         cmocka_unit_test(test_sha256_option),
+        cmocka_unit_test(test_each_dtype_is_a_model),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_tokenizer_alone),
         cmocka_unit_test(test_what_a_tokenizer_needs),

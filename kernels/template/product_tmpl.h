@@ -1,0 +1,202 @@
+/*
+ * product_tmpl.h - the packed matrix product, once for each tier and type of
+ * values. Before it is included there must be:
+ *
+ *   PRODUCT(name)      its prefix
+ *   LANES              a vector of LANE_COUNT sums of 32 bits, and STEP one of
+ *                      as many steps, perhaps the same; with LANES_ZERO,
+ *                      LANES_LOAD (a step of as many columns), LANES_SPREAD
+ *                      (a step of one row, for all lanes), LANES_STORE and
+ *                      LANES_MAC(sums, left, right) = sums + left right
+ *   TILE_ROWS          rows of the highest tile, and its width in panels
+ *   TILE_PANELS
+ *   FLAT_ROWS          rows up to which tiles are twice as wide: half of them
+ *
+ * A tile's sums stay in registers from the first step to the last, each one a
+ * chain in that order, so a result depends neither on the tile's shape nor on
+ * the place of its row and column.
+ */
+#ifndef STEP
+#define STEP LANES
+#endif
+
+#include "kernels/template/product.h"
+
+enum {
+    PRODUCT(vectors) = RMR_PANEL / LANE_COUNT,
+    /* Rows that pass a panel before the next panel is touched: as many as
+     * leave both in the second-level cache. */
+    PRODUCT(block_rows) = 120
+};
+
+/*
+ * One tile: `rows` rows by `panels` panels, both constants after inlining, so
+ * that every sum is a register. Rows are reached through one pointer for each
+ * three, which is what x86 addressing can do.
+ */
+static inline __attribute__((always_inline)) void
+PRODUCT(tile)(int rows, int panels, const rmr_product *p, const char *left,
+              const char *right, void *sums)
+{
+    const int vectors = panels * PRODUCT(vectors);
+    const size_t stride = p->stride, panel = p->steps * RMR_PANEL_STEP;
+    const char *group[(TILE_ROWS + 2) / 3];
+    LANES lanes[TILE_ROWS][4 * PRODUCT(vectors)];
+#pragma GCC unroll 8
+    for (int g = 0; g < (rows + 2) / 3; g++)
+        group[g] = left + (size_t)(3 * g) * stride;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            lanes[r][v] = LANES_ZERO();
+    }
+    for (size_t step = 0; step < p->steps; step++, right += RMR_PANEL_STEP) {
+        STEP columns[4 * PRODUCT(vectors)];
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) {
+            size_t at = (size_t)(v / PRODUCT(vectors)) * panel;
+            at += (size_t)(v % PRODUCT(vectors)) * sizeof(LANES);
+            columns[v] = LANES_LOAD(right + at);
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            STEP row = LANES_SPREAD(group[r / 3] + (size_t)(r % 3) * stride);
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++)
+                lanes[r][v] = LANES_MAC(lanes[r][v], row, columns[v]);
+        }
+#pragma GCC unroll 8
+        for (int g = 0; g < (rows + 2) / 3; g++)
+            group[g] += RMR_STEP;
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            LANES_STORE((char *)sums + (size_t)r * RMR_TILE_COLUMNS * RMR_STEP +
+                            (size_t)v * sizeof(LANES),
+                        lanes[r][v]);
+    }
+}
+
+typedef void PRODUCT(tile_function)(const rmr_product *p, const char *left,
+                                    const char *right, void *sums);
+
+#define TILE(name, rows, panels)                                               \
+    static void PRODUCT(name##_##rows)(const rmr_product *p, const char *left, \
+                                       const char *right, void *sums)          \
+    {                                                                          \
+        PRODUCT(tile)(rows, panels, p, left, right, sums);                     \
+    }
+#define LOW_TILES(rows)                                                        \
+    TILE(narrow, rows, 1)                                                      \
+    TILE(full, rows, TILE_PANELS)                                              \
+    TILE(flat, rows, 2 * TILE_PANELS)
+#define HIGH_TILES(rows)                                                       \
+    TILE(narrow, rows, 1)                                                      \
+    TILE(full, rows, TILE_PANELS)
+#define LOW(rows)                                                              \
+    {                                                                          \
+        PRODUCT(narrow_##rows), PRODUCT(full_##rows), PRODUCT(flat_##rows)     \
+    }
+#define HIGH(rows)                                                             \
+    {                                                                          \
+        PRODUCT(narrow_##rows), PRODUCT(full_##rows), NULL                     \
+    }
+
+LOW_TILES(1)
+LOW_TILES(2)
+LOW_TILES(3)
+#if TILE_ROWS > 6
+LOW_TILES(4)
+LOW_TILES(5)
+LOW_TILES(6)
+HIGH_TILES(7)
+HIGH_TILES(8)
+HIGH_TILES(9)
+HIGH_TILES(10)
+HIGH_TILES(11)
+HIGH_TILES(12)
+#else
+HIGH_TILES(4)
+HIGH_TILES(5)
+HIGH_TILES(6)
+#endif
+
+enum { PRODUCT(narrow), PRODUCT(full), PRODUCT(flat), PRODUCT(widths) };
+
+/* By rows - 1 and width. */
+static PRODUCT(tile_function) *const
+    PRODUCT(tiles)[TILE_ROWS][PRODUCT(widths)] = {
+        LOW(1),  LOW(2),   LOW(3),
+#if TILE_ROWS > 6
+        LOW(4),  LOW(5),   LOW(6),   HIGH(7),  HIGH(8),
+        HIGH(9), HIGH(10), HIGH(11), HIGH(12),
+#else
+        HIGH(4), HIGH(5), HIGH(6),
+#endif
+};
+
+#undef TILE
+#undef LOW_TILES
+#undef HIGH_TILES
+#undef LOW
+#undef HIGH
+
+/* Some rows past some panels; rows are shared out evenly, since two tiles of 7
+ * rows are faster than one of 12 and one of 2. */
+static inline __attribute__((always_inline)) void
+PRODUCT(multiply_strip)(const rmr_product *p, size_t first, size_t rows,
+                        size_t panel, int width, size_t panels,
+                        rmr_product_finish *finish, const void *context)
+{
+    _Alignas(RMR_ALIGNMENT) float sums[TILE_ROWS * RMR_TILE_COLUMNS];
+    size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const char *right = p->right + panel * p->steps * RMR_PANEL_STEP;
+    for (size_t t = 0, row = first; t < tiles; t++) {
+        size_t count = rows / tiles + (t < rows % tiles);
+        PRODUCT(tiles)
+        [count - 1][width](p, p->left + row * p->stride, right, sums);
+        finish(context, row, panel * RMR_PANEL, count, panels * RMR_PANEL,
+               sums);
+        row += count;
+    }
+}
+
+/* The whole product, tile by tile; `finish` is inlined. */
+static inline __attribute__((always_inline)) void
+PRODUCT(multiply)(const rmr_product *p, rmr_product_finish *finish,
+                  const void *context)
+{
+    for (size_t row = 0; row < p->rows; row += PRODUCT(block_rows)) {
+        size_t left = p->rows - row;
+        size_t rows = left < PRODUCT(block_rows) ? left : PRODUCT(block_rows);
+        size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+        int flat = (rows + tiles - 1) / tiles <= FLAT_ROWS;
+        size_t full = flat ? 2 * TILE_PANELS : TILE_PANELS;
+        for (size_t panel = 0; panel < p->panels;) {
+            int narrow = p->panels - panel < full;
+            size_t panels = narrow ? 1 : full;
+            int width = narrow ? PRODUCT(narrow)
+                        : flat ? PRODUCT(flat)
+                               : PRODUCT(full);
+            PRODUCT(multiply_strip)
+            (p, row, rows, panel, width, panels, finish, context);
+            panel += panels;
+        }
+    }
+}
+
+#undef PRODUCT
+#undef LANES
+#undef STEP
+#undef LANE_COUNT
+#undef LANES_ZERO
+#undef LANES_LOAD
+#undef LANES_SPREAD
+#undef LANES_STORE
+#undef LANES_MAC
+#undef TILE_ROWS
+#undef TILE_PANELS
+#undef FLAT_ROWS

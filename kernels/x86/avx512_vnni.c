@@ -1,0 +1,65 @@
+/*
+ * avx512_vnni.c - products of bytes for x86 CPUs with AVX-512 VNNI. It must
+ * never run on a CPU that rmr_kern_tiers did not say has it.
+ */
+#include "config.h"
+
+#if defined(__x86_64__) && RMR_CC_AVX512_VNNI
+
+#if defined(__clang__)
+#pragma clang attribute push(                                                  \
+    __attribute__((                                                            \
+        target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512vnni"))),    \
+    apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512vnni")
+#endif
+
+#include "kernels/kern.h"
+#include "kernels/pack.h"
+#include "kernels/template/vmath.h"
+#include "kernels/x86/vec_avx512_tmpl.h"
+
+#define RMR_ROUGH 1
+#define RMR_NAME(name) avx512_##name
+#include "kernels/template/linear_tmpl.h"
+
+/* sums + left right, of four bytes and bytes each, without saturation. Not the
+ * intrinsic: from one in a loop over an array of sums GCC 12 makes a copy of a
+ * register for each product. */
+static inline __attribute__((always_inline)) __m512i
+avx512_dpbusd(__m512i sums, __m512i left, __m512i right)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(left), "v"(right));
+    return sums;
+}
+
+#define PRODUCT(name) int8_##name
+#define LANES __m512i
+#define LANE_COUNT 16
+#define LANES_ZERO _mm512_setzero_si512
+#define LANES_LOAD _mm512_loadu_si512
+#define LANES_SPREAD(p) _mm512_set1_epi32(*(const rmr_step_bits *)(p))
+#define LANES_STORE(p, v) _mm512_store_si512(p, v)
+#define LANES_MAC(sums, left, right) avx512_dpbusd(sums, left, right)
+#define TILE_ROWS 12
+#define TILE_PANELS 2
+#define FLAT_ROWS 6
+#include "kernels/template/product_tmpl.h"
+
+static void linear(const rmr_linear_args *args)
+{
+    rmr_product p = avx512_product_of(args);
+    int8_multiply(&p, avx512_finish, args);
+}
+
+void rmr_kern_init_avx512_vnni(rmr_kern *kern)
+{
+    kern->linear_int8 = linear;
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif
