@@ -20,10 +20,14 @@ SECONDS = 60
 
 @contextlib.contextmanager
 def started(arguments, **options):
-    """A process that is gone afterwards, with pipes unless options differ."""
+    """A process that is gone afterwards, with pipes unless options differ, and
+    with SIGHUP's default action, whatever the tests run under."""
     for stream in ("stdin", "stdout", "stderr"):
         options.setdefault(stream, subprocess.PIPE)
-    process = subprocess.Popen(arguments, **options)
+    process = subprocess.Popen(
+        arguments,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        **options)
     try:
         yield process
     finally:
