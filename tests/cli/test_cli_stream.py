@@ -24,10 +24,9 @@ def started(arguments, **options):
     with SIGHUP's default action, whatever the tests run under."""
     for stream in ("stdin", "stdout", "stderr"):
         options.setdefault(stream, subprocess.PIPE)
-    process = subprocess.Popen(
-        arguments,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-        **options)
+    options.setdefault(
+        "preexec_fn", lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+    process = subprocess.Popen(arguments, **options)
     try:
         yield process
     finally:
