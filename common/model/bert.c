@@ -22,13 +22,15 @@ typedef struct bert {
 /* Where tensors are taken from, under which prefix ("bert." or none). */
 typedef struct binder {
     const rmr_config *config;
-    rmr_linear_target target;
+    rmr_weights *weights;
+    const rmr_kern *kern;
+    rmr_dtype dtype;
     const char *prefix;
     rmr_error *err;
     rmr_status status; /* the first failure; later calls do nothing */
 } binder;
 
-enum { SCOPE_CHARS = 48, NAME_CHARS = 160, MAX_NAMES = 3 };
+enum { SCOPE_CHARS = 48, NAME_CHARS = 160 };
 
 static const float *take(binder *b, uint64_t rows, uint64_t columns,
                          const char *scope, const char *name)
@@ -37,26 +39,25 @@ static const float *take(binder *b, uint64_t rows, uint64_t columns,
     const float *values = NULL;
     snprintf(full, sizeof full, "%s%s%s", b->prefix, scope, name);
     if (!b->status)
-        b->status = rmr_weights_f32(b->target.weights, full, rows, columns,
-                                    &values, b->err);
+        b->status =
+            rmr_weights_f32(b->weights, full, rows, columns, &values, b->err);
     return values;
 }
 
-/* Layers of one shape that take the same input, as one. */
-static rmr_linear take_linear(binder *b, uint64_t out, uint64_t in,
-                              const char *scope, const char *const *names,
-                              size_t count)
+/* What `source` names, under the prefix and a scope. */
+static rmr_linear take_linear(binder *b, const char *scope,
+                              rmr_linear_source source)
 {
-    char full[MAX_NAMES][NAME_CHARS];
-    const char *pointers[MAX_NAMES];
+    char full[RMR_MAX_LINEAR_NAMES][NAME_CHARS];
     rmr_linear result = {0};
-    for (size_t i = 0; i < count; i++) {
-        snprintf(full[i], sizeof full[i], "%s%s%s", b->prefix, scope, names[i]);
-        pointers[i] = full[i];
+    for (size_t i = 0; i < RMR_MAX_LINEAR_NAMES && source.names[i]; i++) {
+        snprintf(full[i], sizeof full[i], "%s%s%s", b->prefix, scope,
+                 source.names[i]);
+        source.names[i] = full[i];
     }
     if (!b->status)
-        b->status = rmr_linear_bind(&result, &b->target, pointers, count, out,
-                                    in, b->err);
+        b->status =
+            rmr_linear_bind(&result, b->weights, b->kern, &source, b->err);
     return result;
 }
 
@@ -66,7 +67,7 @@ static rmr_norm take_norm(binder *b, const char *scope, const char *name)
     char gamma[NAME_CHARS], beta[NAME_CHARS], full[NAME_CHARS * 2];
     snprintf(gamma, sizeof gamma, "%s.gamma", name);
     snprintf(full, sizeof full, "%s%s%s", b->prefix, scope, gamma);
-    int old = rmr_weights_has(b->target.weights, full);
+    int old = rmr_weights_has(b->weights, full);
     snprintf(gamma, sizeof gamma, "%s.%s", name, old ? "gamma" : "weight");
     snprintf(beta, sizeof beta, "%s.%s", name, old ? "beta" : "bias");
     uint64_t hidden = b->config->hidden_size;
@@ -88,22 +89,46 @@ static void take_embeddings(binder *b, bert *model)
     model->embeddings_norm = take_norm(b, "embeddings.", "LayerNorm");
 }
 
-static void take_layer(binder *b, rmr_encoder_layer *l, uint32_t index)
+/*
+ * The output of the first layer's feed-forward network is the product whose
+ * int8 costs most: of MiniLM's mean cosine to float32 it took as much as all
+ * the other layers' together. So it stays bfloat16.
+ */
+static rmr_dtype output_dtype(const binder *b, uint32_t index)
 {
-    static const char *const qkv[] = {
-        "attention.self.query", "attention.self.key", "attention.self.value"};
-    static const char *const attention[] = {"attention.output.dense"};
-    static const char *const intermediate[] = {"intermediate.dense"};
-    static const char *const output[] = {"output.dense"};
+    return b->dtype == RMR_DTYPE_INT8 && !index ? RMR_DTYPE_BF16 : b->dtype;
+}
+
+static void take_layer(binder *b, rmr_encoder_layer *l, uint32_t index,
+                       const rmr_norm *before)
+{
     uint64_t hidden = b->config->hidden_size;
     uint64_t inner = b->config->intermediate_size;
     char scope[SCOPE_CHARS];
     snprintf(scope, sizeof scope, "encoder.layer.%u.", index);
-    l->qkv = take_linear(b, hidden, hidden, scope, qkv, 3);
-    l->attention_output = take_linear(b, hidden, hidden, scope, attention, 1);
+    l->qkv = take_linear(
+        b, scope,
+        (rmr_linear_source){{"attention.self.query", "attention.self.key",
+                             "attention.self.value"},
+                            hidden,
+                            hidden,
+                            b->dtype,
+                            before});
+    l->attention_output = take_linear(
+        b, scope,
+        (rmr_linear_source){
+            {"attention.output.dense"}, hidden, hidden, b->dtype, NULL});
     l->attention_norm = take_norm(b, scope, "attention.output.LayerNorm");
-    l->intermediate = take_linear(b, inner, hidden, scope, intermediate, 1);
-    l->output = take_linear(b, hidden, inner, scope, output, 1);
+    l->intermediate = take_linear(b, scope,
+                                  (rmr_linear_source){{"intermediate.dense"},
+                                                      inner,
+                                                      hidden,
+                                                      b->dtype,
+                                                      &l->attention_norm});
+    l->output = take_linear(
+        b, scope,
+        (rmr_linear_source){
+            {"output.dense"}, hidden, inner, output_dtype(b, index), NULL});
     l->output_norm = take_norm(b, scope, "output.LayerNorm");
 }
 
@@ -125,11 +150,17 @@ static rmr_status bert_bind(void **out, const rmr_config *config,
     if (!model)
         return rmr_fail_nomem(err, "the layers of a BERT model");
     const char *word_embeddings = "bert.embeddings.word_embeddings.weight";
-    binder b = {.config = config, .target = {weights, kern, dtype}, .err = err};
+    binder b = {.config = config,
+                .weights = weights,
+                .kern = kern,
+                .dtype = dtype,
+                .err = err};
     b.prefix = rmr_weights_has(weights, word_embeddings) ? "bert." : "";
     take_embeddings(&b, model);
     for (uint32_t i = 0; i < config->num_hidden_layers && !b.status; i++)
-        take_layer(&b, &model->layers[i], i);
+        take_layer(&b, &model->layers[i], i,
+                   i ? &model->layers[i - 1].output_norm
+                     : &model->embeddings_norm);
     if (b.status) {
         bert_unbind(model);
         return b.status;

@@ -74,21 +74,33 @@ static rmr_dtype dtype_before(rmr_dtype dtype, size_t columns)
     return dtype == RMR_DTYPE_BF16 && whole ? RMR_DTYPE_BF16 : RMR_DTYPE_F32;
 }
 
-static rmr_dtype inner_dtype(const rmr_encoder *e)
+static rmr_dtype inner_dtype(const rmr_encoder_layer *layer)
 {
-    return dtype_before(e->dtype, e->config->intermediate_size);
+    return dtype_before(layer->output.weight.dtype, layer->output.weight.in);
 }
 
-static size_t inner_stride(const rmr_encoder *e)
+/* Of the widest row that a layer's inner matrix has. */
+static size_t inner_bytes(const rmr_encoder *e)
 {
-    return rmr_row_bytes(inner_dtype(e), e->config->intermediate_size);
+    size_t columns = e->config->intermediate_size;
+    return rmr_row_bytes(dtype_before(e->dtype, columns), columns);
+}
+
+/* Of the widest row that narrow_rows makes. */
+static size_t operand_bytes(const rmr_encoder *e)
+{
+    const rmr_config *c = e->config;
+    if (e->dtype == RMR_DTYPE_F32)
+        return 0;
+    return rmr_row_bytes(RMR_DTYPE_BF16,
+                         larger(c->hidden_size, c->intermediate_size));
 }
 
 /* How the batch is cut for so many members. */
 static void cut(pass *p)
 {
     size_t tokens = p->batch->tokens;
-    size_t rows = BLOCK_BYTES / inner_stride(p->encoder);
+    size_t rows = BLOCK_BYTES / inner_bytes(p->encoder);
     size_t share = (tokens + p->members - 1) / p->members;
     rows = rows > MAX_BLOCK ? MAX_BLOCK : larger(rows, MIN_BLOCK);
     p->by_columns = p->members > 1 && share < MIN_BLOCK;
@@ -107,15 +119,14 @@ static size_t lay_out(pass *p, char *scratch)
 {
     const rmr_config *c = p->encoder->config;
     size_t hidden = c->hidden_size, tokens = p->batch->tokens;
-    size_t widest = larger(hidden, c->intermediate_size);
     size_t at[4] = {0};
     at[1] = at[0] + aligned(tokens * hidden * sizeof(float));
     at[2] = at[1] + aligned(tokens * 3 * hidden * rmr_dtype_size(p->attention));
     at[3] = at[2] + aligned(tokens * hidden * rmr_dtype_size(p->context_dtype));
     p->block_bytes =
-        aligned(p->block_rows * rmr_row_bytes(p->encoder->dtype, widest)) +
+        aligned(p->block_rows * operand_bytes(p->encoder)) +
         aligned(p->block_rows * sizeof(rmr_row_scale)) +
-        aligned(p->block_rows * inner_stride(p->encoder)) +
+        aligned(p->block_rows * inner_bytes(p->encoder)) +
         aligned(rmr_attention_scratch(p->batch->longest, head_size(c)));
     if (scratch) {
         p->hidden = (float *)scratch;
@@ -148,18 +159,16 @@ size_t rmr_encoder_scratch_bytes(const rmr_encoder *encoder,
 /* The member's space, for the rows of a block. */
 static block block_of(const pass *p, unsigned member, size_t first)
 {
-    const rmr_config *c = p->encoder->config;
-    size_t widest = larger(c->hidden_size, c->intermediate_size);
     size_t left = p->batch->tokens - first;
     char *at = p->blocks + member * p->block_bytes;
     block b = {.first = first,
                .rows = left < p->block_rows ? left : p->block_rows,
                .operand = at};
-    at += aligned(p->block_rows * rmr_row_bytes(p->encoder->dtype, widest));
+    at += aligned(p->block_rows * operand_bytes(p->encoder));
     b.scales = (rmr_row_scale *)at;
     at += aligned(p->block_rows * sizeof(rmr_row_scale));
     b.inner = at;
-    at += aligned(p->block_rows * inner_stride(p->encoder));
+    at += aligned(p->block_rows * inner_bytes(p->encoder));
     b.attention = at;
     return b;
 }
@@ -175,27 +184,28 @@ typedef struct left {
     const rmr_row_scale *scales;
 } left;
 
-/* Rows [from, to) of a block's x [rows, columns] into its operand. */
-static void narrow_rows(const pass *p, const block *b, const float *x,
-                        size_t columns, size_t from, size_t to)
+/* Rows [from, to) of a block's x into its operand, for the layer `next`. */
+static void narrow_rows(const pass *p, const block *b, const rmr_linear *next,
+                        const float *x, size_t from, size_t to)
 {
-    const rmr_encoder *e = p->encoder;
-    size_t stride = rmr_row_bytes(e->dtype, columns);
+    const rmr_kern *kern = p->encoder->kern;
+    rmr_dtype dtype = next->weight.dtype;
+    size_t columns = next->weight.in, stride = rmr_row_bytes(dtype, columns);
     void *y = b->operand + from * stride;
-    if (e->dtype == RMR_DTYPE_BF16)
-        e->kern->to_bf16(to - from, columns, x + from * columns, y, stride);
-    else if (e->dtype == RMR_DTYPE_INT8)
-        e->kern->quantize_rows(to - from, columns, x + from * columns, y,
-                               stride, b->scales + from);
+    if (dtype == RMR_DTYPE_BF16)
+        kern->to_bf16(to - from, columns, x + from * columns, y, stride);
+    else if (dtype == RMR_DTYPE_INT8)
+        kern->quantize_rows(to - from, columns, x + from * columns,
+                            next->factors, y, stride, b->scales + from);
 }
 
-/* The left operand that x is, written in `dtype`, or that narrow_rows made of
- * it. */
-static left left_of(const pass *p, const block *b, const void *x,
-                    rmr_dtype dtype, size_t columns)
+/* The left operand of the layer `next` that x is, written in `dtype`, or that
+ * narrow_rows made of it. */
+static left left_of(const block *b, const rmr_linear *next, const void *x,
+                    rmr_dtype dtype)
 {
-    size_t stride = rmr_row_bytes(p->encoder->dtype, columns);
-    return (left){dtype == p->encoder->dtype ? x : b->operand, stride,
+    size_t stride = rmr_row_bytes(next->weight.dtype, next->weight.in);
+    return (left){dtype == next->weight.dtype ? x : b->operand, stride,
                   b->scales};
 }
 
@@ -240,6 +250,20 @@ static void multiply(const pass *p, const block *b, const rmr_linear *linear,
         kern->linear_f32(&args);
 }
 
+static const rmr_encoder_layer *layer_of(const pass *p)
+{
+    return &p->encoder->layers[p->layer];
+}
+
+/* The queries, keys and values of the layer after this one, or NULL. */
+static const rmr_linear *next_qkv(const pass *p)
+{
+    uint32_t next = p->layer + 1;
+    return next < p->encoder->config->num_hidden_layers
+               ? &p->encoder->layers[next].qkv
+               : NULL;
+}
+
 static float *hidden_of(const pass *p, const block *b)
 {
     return p->hidden + b->first * p->encoder->config->hidden_size;
@@ -248,20 +272,21 @@ static float *hidden_of(const pass *p, const block *b)
 static void step_embed(const pass *p, const block *b, size_t from, size_t to)
 {
     const rmr_encoder *e = p->encoder;
-    size_t n = e->config->hidden_size;
+    float *hidden = hidden_of(p, b);
     e->embed(e->embeddings, p->batch, b->first + from, b->first + to,
-             hidden_of(p, b) + from * n);
-    narrow_rows(p, b, hidden_of(p, b), n, from, to);
+             hidden + from * e->config->hidden_size);
+    if (e->config->num_hidden_layers)
+        narrow_rows(p, b, &e->layers[0].qkv, hidden, from, to);
 }
 
 static void step_qkv(const pass *p, const block *b, size_t part)
 {
-    size_t n = p->encoder->config->hidden_size;
-    size_t stride = 3 * n * rmr_dtype_size(p->attention);
-    multiply(
-        p, b, &p->encoder->layers[p->layer].qkv,
-        left_of(p, b, hidden_of(p, b), RMR_DTYPE_F32, n), RMR_ACTIVATION_NONE,
-        (target){p->qkv + b->first * stride, stride, p->attention, NULL}, part);
+    const rmr_linear *qkv = &layer_of(p)->qkv;
+    size_t stride = qkv->weight.out * rmr_dtype_size(p->attention);
+    multiply(p, b, qkv, left_of(b, qkv, hidden_of(p, b), RMR_DTYPE_F32),
+             RMR_ACTIVATION_NONE,
+             (target){p->qkv + b->first * stride, stride, p->attention, NULL},
+             part);
 }
 
 static const char *context_of(const pass *p, const block *b)
@@ -274,59 +299,83 @@ static void step_narrow_context(const pass *p, const block *b, size_t from,
                                 size_t to)
 {
     if (p->context_dtype != p->encoder->dtype)
-        narrow_rows(p, b, (const float *)context_of(p, b),
-                    p->encoder->config->hidden_size, from, to);
+        narrow_rows(p, b, &layer_of(p)->attention_output,
+                    (const float *)context_of(p, b), from, to);
+}
+
+/* Adds a layer's result to the hidden state. */
+static void multiply_into_hidden(const pass *p, const block *b,
+                                 const rmr_linear *linear, left x, size_t part)
+{
+    float *hidden = hidden_of(p, b);
+    size_t stride = p->encoder->config->hidden_size * sizeof *hidden;
+    multiply(p, b, linear, x, RMR_ACTIVATION_NONE,
+             (target){hidden, stride, RMR_DTYPE_F32, hidden}, part);
 }
 
 static void step_attention_output(const pass *p, const block *b, size_t part)
 {
-    size_t n = p->encoder->config->hidden_size;
-    float *hidden = hidden_of(p, b);
-    multiply(p, b, &p->encoder->layers[p->layer].attention_output,
-             left_of(p, b, context_of(p, b), p->context_dtype, n),
-             RMR_ACTIVATION_NONE,
-             (target){hidden, n * sizeof *hidden, RMR_DTYPE_F32, hidden}, part);
+    const rmr_linear *output = &layer_of(p)->attention_output;
+    multiply_into_hidden(p, b, output,
+                         left_of(b, output, context_of(p, b), p->context_dtype),
+                         part);
 }
 
 static void step_norm(const pass *p, const block *b, const rmr_norm *norm,
-                      size_t from, size_t to)
+                      const rmr_linear *next, size_t from, size_t to)
 {
     const rmr_encoder *e = p->encoder;
     size_t n = e->config->hidden_size;
     float *rows = hidden_of(p, b) + from * n;
     e->kern->layer_norm(to - from, n, rows, norm->gamma, norm->beta,
                         e->config->layer_norm_eps, rows);
-    narrow_rows(p, b, hidden_of(p, b), n, from, to);
+    if (next)
+        narrow_rows(p, b, next, hidden_of(p, b), from, to);
+}
+
+static void step_attention_norm(const pass *p, const block *b, size_t from,
+                                size_t to)
+{
+    const rmr_encoder_layer *layer = layer_of(p);
+    step_norm(p, b, &layer->attention_norm, &layer->intermediate, from, to);
 }
 
 static void step_intermediate(const pass *p, const block *b, size_t part)
 {
-    const rmr_encoder *e = p->encoder;
-    size_t n = e->config->hidden_size;
-    multiply(p, b, &e->layers[p->layer].intermediate,
-             left_of(p, b, hidden_of(p, b), RMR_DTYPE_F32, n),
-             e->config->hidden_act,
-             (target){b->inner, inner_stride(e), inner_dtype(e), NULL}, part);
+    const rmr_linear *intermediate = &layer_of(p)->intermediate;
+    rmr_dtype dtype = inner_dtype(layer_of(p));
+    size_t stride = rmr_row_bytes(dtype, intermediate->weight.out);
+    multiply(p, b, intermediate,
+             left_of(b, intermediate, hidden_of(p, b), RMR_DTYPE_F32),
+             p->encoder->config->hidden_act,
+             (target){b->inner, stride, dtype, NULL}, part);
+}
+
+static int narrows_inner(const pass *p)
+{
+    return inner_dtype(layer_of(p)) != layer_of(p)->output.weight.dtype;
 }
 
 static void step_narrow_inner(const pass *p, const block *b, size_t from,
                               size_t to)
 {
-    if (inner_dtype(p->encoder) != p->encoder->dtype)
-        narrow_rows(p, b, (const float *)b->inner,
-                    p->encoder->config->intermediate_size, from, to);
+    if (narrows_inner(p))
+        narrow_rows(p, b, &layer_of(p)->output, (const float *)b->inner, from,
+                    to);
 }
 
 static void step_output(const pass *p, const block *b, size_t part)
 {
-    const rmr_encoder *e = p->encoder;
-    size_t n = e->config->hidden_size;
-    float *hidden = hidden_of(p, b);
-    multiply(
-        p, b, &e->layers[p->layer].output,
-        left_of(p, b, b->inner, inner_dtype(e), e->config->intermediate_size),
-        RMR_ACTIVATION_NONE,
-        (target){hidden, n * sizeof *hidden, RMR_DTYPE_F32, hidden}, part);
+    const rmr_linear *output = &layer_of(p)->output;
+    multiply_into_hidden(p, b, output,
+                         left_of(b, output, b->inner, inner_dtype(layer_of(p))),
+                         part);
+}
+
+static void step_output_norm(const pass *p, const block *b, size_t from,
+                             size_t to)
+{
+    step_norm(p, b, &layer_of(p)->output_norm, next_qkv(p), from, to);
 }
 
 /* One head of one sequence, with the member's own scratch. */
@@ -399,15 +448,14 @@ static void begin_block(void *context, size_t unit, unsigned member)
 static void run_block(void *context, size_t unit, unsigned member)
 {
     pass p = *(const pass *)context;
-    const rmr_encoder_layer *layer = &p.encoder->layers[p.layer];
     block b = block_of(&p, member, unit * p.block_rows);
     step_narrow_context(&p, &b, 0, b.rows);
     step_attention_output(&p, &b, 0);
-    step_norm(&p, &b, &layer->attention_norm, 0, b.rows);
+    step_attention_norm(&p, &b, 0, b.rows);
     step_intermediate(&p, &b, 0);
     step_narrow_inner(&p, &b, 0, b.rows);
     step_output(&p, &b, 0);
-    step_norm(&p, &b, &layer->output_norm, 0, b.rows);
+    step_output_norm(&p, &b, 0, b.rows);
     if (++p.layer < p.encoder->config->num_hidden_layers)
         step_qkv(&p, &b, 0);
 }
@@ -432,7 +480,6 @@ typedef struct phase {
     block b;
     void (*columns)(const pass *p, const block *b, size_t part);
     void (*rows)(const pass *p, const block *b, size_t from, size_t to);
-    const rmr_norm *norm;
 } phase;
 
 static void run_part(void *context, size_t unit, unsigned member)
@@ -443,10 +490,8 @@ static void run_part(void *context, size_t unit, unsigned member)
     (void)member;
     if (f->columns)
         f->columns(f->p, &f->b, unit);
-    else if (f->rows)
-        f->rows(f->p, &f->b, from, to);
     else
-        step_norm(f->p, &f->b, f->norm, from, to);
+        f->rows(f->p, &f->b, from, to);
 }
 
 static void run_phase(pass *p, phase f)
@@ -458,18 +503,17 @@ static void run_phase(pass *p, phase f)
 
 static void run_layer_by_columns(pass *p)
 {
-    const rmr_encoder_layer *layer = &p->encoder->layers[p->layer];
     run_phase(p, (phase){.columns = step_qkv});
     attend(p);
     if (p->context_dtype != p->encoder->dtype)
         run_phase(p, (phase){.rows = step_narrow_context});
     run_phase(p, (phase){.columns = step_attention_output});
-    run_phase(p, (phase){.norm = &layer->attention_norm});
+    run_phase(p, (phase){.rows = step_attention_norm});
     run_phase(p, (phase){.columns = step_intermediate});
-    if (inner_dtype(p->encoder) != p->encoder->dtype)
+    if (narrows_inner(p))
         run_phase(p, (phase){.rows = step_narrow_inner});
     run_phase(p, (phase){.columns = step_output});
-    run_phase(p, (phase){.norm = &layer->output_norm});
+    run_phase(p, (phase){.rows = step_output_norm});
 }
 
 static int run_columns(pass *p, rmr_stop *stop, void *context)

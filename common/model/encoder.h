@@ -9,11 +9,6 @@
 #include "common/model/arch.h"
 #include "common/model/linear.h"
 
-typedef struct rmr_norm {
-    const float *gamma; /* [hidden_size] */
-    const float *beta;  /* [hidden_size] */
-} rmr_norm;
-
 typedef struct rmr_encoder_layer {
     rmr_linear qkv; /* queries, keys and values: [3 * hidden_size] outputs */
     rmr_linear attention_output;
@@ -31,7 +26,8 @@ typedef void rmr_encoder_embed(const void *embeddings, const rmr_batch *batch,
 typedef struct rmr_encoder {
     const rmr_config *config;
     const rmr_kern *kern;
-    rmr_dtype dtype;                 /* of the layers' weights */
+    rmr_dtype dtype; /* of the layers' weights; a layer's `output` may be of
+                      * more bits */
     const rmr_encoder_layer *layers; /* [num_hidden_layers] */
     rmr_encoder_embed *embed;
     const void *embeddings;

@@ -4,6 +4,7 @@
  */
 #include "common/model/linear.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,84 +24,119 @@ typedef struct plain {
     float *bias;   /* [out], owned by the weights */
 } plain;
 
-static rmr_status take(const rmr_linear_target *target, const char *name,
-                       uint64_t out, uint64_t in, float *weight, float *bias,
-                       rmr_error *err)
+static rmr_status take(rmr_weights *weights, const char *name, uint64_t out,
+                       uint64_t in, float *weight, float *bias, rmr_error *err)
 {
     char full[NAME_CHARS];
     const float *values;
     snprintf(full, sizeof full, "%s.bias", name);
-    rmr_status status =
-        rmr_weights_f32(target->weights, full, 0, out, &values, err);
+    rmr_status status = rmr_weights_f32(weights, full, 0, out, &values, err);
     if (status)
         return status;
     memcpy(bias, values, out * sizeof *bias);
-    rmr_weights_forget(target->weights, values, out);
+    rmr_weights_forget(weights, values, out);
     snprintf(full, sizeof full, "%s.weight", name);
-    status = rmr_weights_f32(target->weights, full, out, in, &values, err);
+    status = rmr_weights_f32(weights, full, out, in, &values, err);
     if (status)
         return status;
     memcpy(weight, values, out * in * sizeof *weight);
-    rmr_weights_forget(target->weights, values, out * in);
+    rmr_weights_forget(weights, values, out * in);
     return RMR_OK;
 }
 
-static rmr_status pack_int8(rmr_weight *weight, rmr_weights *weights,
-                            const plain *p, void *panels)
+/* Brings the components of a norm's output closer to one size: the factors,
+ * and the weight without them. A component's size is the root of its mean
+ * square, sqrt(gamma^2 + beta^2), its weights' the largest of the last `rows`;
+ * both get the root of the two's ratio. Of queries, keys and values these are
+ * the values', which reach the result as they are: by all of them MiniLM's
+ * vectors come out worse than without factors, by the values' better. */
+static void smooth(const plain *p, const rmr_norm *norm, size_t rows,
+                   float *factors)
 {
+    const float least = 1e-6f;
+    for (size_t i = 0; i < p->in; i++) {
+        float size = hypotf(norm->gamma[i], norm->beta[i]), largest = least;
+        for (size_t o = p->out - rows; o < p->out; o++)
+            largest = fmaxf(largest, fabsf(p->weight[o * p->in + i]));
+        factors[i] = sqrtf(largest / fmaxf(size, least));
+        for (size_t o = 0; o < p->out; o++)
+            p->weight[o * p->in + i] /= factors[i];
+    }
+}
+
+static rmr_status pack_int8(rmr_linear *linear, rmr_weights *weights,
+                            const plain *p, const rmr_linear_source *source,
+                            void *panels)
+{
+    const rmr_norm *norm = source->norm;
+    rmr_weight *weight = &linear->weight;
     int8_t *values = rmr_malloc(p->in * p->out);
     float *scales = rmr_weights_alloc(weights, rmr_panels(p->out));
     int32_t *sums = (int32_t *)rmr_weights_alloc(weights, rmr_panels(p->out));
-    if (values && scales && sums) {
+    float *factors = norm ? rmr_weights_alloc(weights, p->in) : NULL;
+    int done = values && scales && sums && (factors || !norm);
+    if (done) {
+        if (norm)
+            smooth(p, norm, source->out, factors);
         memset(scales, 0, rmr_panels(p->out) * sizeof *scales);
         rmr_quantize_int8(p->in, p->out, p->weight, values, scales);
         rmr_pack_int8(p->in, p->out, values, panels, sums);
     }
+    linear->factors = factors;
     weight->scales = scales;
     weight->sums = sums;
-    rmr_status status = values && scales && sums ? RMR_OK : RMR_ERR_NOMEM;
     rmr_free(values);
-    return status;
+    return done ? RMR_OK : RMR_ERR_NOMEM;
 }
 
-static rmr_status pack(rmr_linear *linear, const rmr_linear_target *target,
+static rmr_status pack(rmr_linear *linear, rmr_weights *weights,
+                       const rmr_kern *kern, const rmr_linear_source *source,
                        const plain *p)
 {
-    rmr_dtype dtype = target->dtype;
+    rmr_dtype dtype = source->dtype;
     size_t bytes = rmr_panels_bytes(dtype, p->in, p->out);
-    void *panels = rmr_weights_alloc(target->weights, bytes / sizeof(float));
+    void *panels = rmr_weights_alloc(weights, bytes / sizeof(float));
     if (!panels)
         return RMR_ERR_NOMEM;
     linear->weight = (rmr_weight){
         .dtype = dtype, .in = p->in, .out = p->out, .panels = panels};
     if (dtype == RMR_DTYPE_INT8)
-        return pack_int8(&linear->weight, target->weights, p, panels);
+        return pack_int8(linear, weights, p, source, panels);
     if (dtype == RMR_DTYPE_BF16)
         rmr_pack_bf16(p->in, p->out, p->weight, panels);
     else
-        target->kern->pack_f32(p->in, p->out, p->weight, panels);
+        kern->pack_f32(p->in, p->out, p->weight, panels);
     return RMR_OK;
 }
 
-rmr_status rmr_linear_bind(rmr_linear *linear, const rmr_linear_target *target,
-                           const char *const *names, size_t count, uint64_t out,
-                           uint64_t in, rmr_error *err)
+static size_t count_names(const rmr_linear_source *source)
 {
+    size_t count = 0;
+    while (count < RMR_MAX_LINEAR_NAMES && source->names[count])
+        count++;
+    return count;
+}
+
+rmr_status rmr_linear_bind(rmr_linear *linear, rmr_weights *weights,
+                           const rmr_kern *kern,
+                           const rmr_linear_source *source, rmr_error *err)
+{
+    size_t in = source->in, out = source->out, count = count_names(source);
     plain p = {.in = in, .out = out * count};
     rmr_status status = RMR_OK;
-    if (target->dtype == RMR_DTYPE_INT8 && in > INT8_MAX_INPUTS)
+    if (source->dtype == RMR_DTYPE_INT8 && in > INT8_MAX_INPUTS)
         return rmr_fail(err, RMR_ERR_RANGE,
-                        "%s has %llu inputs, more than int8 can sum", names[0],
-                        (unsigned long long)in);
+                        "%s has %zu inputs, more than int8 can sum",
+                        source->names[0], in);
     p.weight = rmr_malloc_array(p.out * in, sizeof *p.weight);
-    p.bias = rmr_weights_alloc(target->weights, p.out);
+    p.bias = rmr_weights_alloc(weights, p.out);
     if (!p.weight || !p.bias)
-        status = rmr_fail_nomem(err, names[0]);
+        status = rmr_fail_nomem(err, source->names[0]);
     for (size_t i = 0; i < count && !status; i++)
-        status = take(target, names[i], out, in, p.weight + i * out * in,
-                      p.bias + i * out, err);
-    if (!status && (status = pack(linear, target, &p)))
-        rmr_fail_nomem(err, names[0]);
+        status = take(weights, source->names[i], out, in,
+                      p.weight + i * out * in, p.bias + i * out, err);
+    if (!status && (status = pack(linear, weights, kern, source, &p)))
+        rmr_fail_nomem(err, source->names[0]);
     linear->bias = p.bias;
     rmr_free(p.weight);
     return status;

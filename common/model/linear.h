@@ -8,26 +8,39 @@
 #include "common/model/safetensors.h"
 #include "kernels/kern.h"
 
+typedef struct rmr_norm {
+    const float *gamma; /* [hidden_size] */
+    const float *beta;  /* [hidden_size] */
+} rmr_norm;
+
 typedef struct rmr_linear {
-    rmr_weight weight; /* what it points to is owned by the weights */
-    const float *bias; /* [out] */
+    rmr_weight weight;    /* what it points to is owned by the weights */
+    const float *bias;    /* [out] */
+    const float *factors; /* [in], of the input before it is quantized, whose
+                           * inverses the weight has; or NULL */
 } rmr_linear;
 
-/* What layers are made for. */
-typedef struct rmr_linear_target {
-    rmr_weights *weights;
-    const rmr_kern *kern;
+enum { RMR_MAX_LINEAR_NAMES = 3 };
+
+/* Which tensors make a layer, and of what kind. */
+typedef struct rmr_linear_source {
+    const char *names[RMR_MAX_LINEAR_NAMES]; /* up to the first NULL */
+    uint64_t out, in;                        /* of each name */
     rmr_dtype dtype;
-} rmr_linear_target;
+    const rmr_norm *norm; /* whose output is the layer's input, or NULL */
+} rmr_linear_source;
 
 /*
- * Takes the tensors NAME.weight [out, in] and NAME.bias [out] of each of
- * `count` names, as one layer with count * out outputs; the weights are packed
- * and their own memory is given back. Errors: those of rmr_weights_f32; RANGE
- * (more inputs than int8's sums have room for).
+ * Takes the tensors NAME.weight [out, in] and NAME.bias [out] of each name, as
+ * one layer with all their outputs; the weights are packed and their own memory
+ * is given back. For int8 a norm tells which components of the input are large
+ * and small: factors make them more alike, at the cost of the weight's (Xiao
+ * et al. 2023, SmoothQuant, with what the norm says in place of samples).
+ * Errors: those of rmr_weights_f32; RANGE (more inputs than int8's sums have
+ * room for).
  */
-rmr_status rmr_linear_bind(rmr_linear *linear, const rmr_linear_target *target,
-                           const char *const *names, size_t count, uint64_t out,
-                           uint64_t in, rmr_error *err);
+rmr_status rmr_linear_bind(rmr_linear *linear, rmr_weights *weights,
+                           const rmr_kern *kern,
+                           const rmr_linear_source *source, rmr_error *err);
 
 #endif

@@ -33,14 +33,29 @@ static inline void RMR_NAME(add_to_range)(RMR_NAME(range) * range, float x)
     range->poison += x * 0;
 }
 
-static RMR_NAME(range) RMR_NAME(range_of)(size_t count, const float *x)
+/* A vector, or a value, of a row after its factors. */
+static inline vec RMR_NAME(factored)(const float *x, const float *factors,
+                                     size_t i)
+{
+    vec value = VEC_LOAD(x + i);
+    return factors ? VEC_MUL(value, VEC_LOAD(factors + i)) : value;
+}
+
+static inline float RMR_NAME(factored_one)(const float *x, const float *factors,
+                                           size_t i)
+{
+    return factors ? x[i] * factors[i] : x[i];
+}
+
+static RMR_NAME(range)
+    RMR_NAME(range_of)(size_t count, const float *x, const float *factors)
 {
     RMR_NAME(range) range = {0, 0, 0};
     float lows[VEC_WIDTH], highs[VEC_WIDTH], poisons[VEC_WIDTH];
     vec zero = VEC_SET1(0.0f), low = zero, high = zero, poison = zero;
     size_t i = 0;
     for (; i + VEC_WIDTH <= count; i += VEC_WIDTH) {
-        vec value = VEC_LOAD(x + i);
+        vec value = RMR_NAME(factored)(x, factors, i);
         low = VEC_MIN(value, low);
         high = VEC_MAX(value, high);
         poison = VEC_FMA(value, zero, poison);
@@ -54,15 +69,16 @@ static RMR_NAME(range) RMR_NAME(range_of)(size_t count, const float *x)
         range.poison += poisons[lane];
     }
     for (; i < count; i++)
-        RMR_NAME(add_to_range)(&range, x[i]);
+        RMR_NAME(add_to_range)(&range, RMR_NAME(factored_one)(x, factors, i));
     return range;
 }
 
 /* The range has 0 in it, so that 0 has a byte of its own; a row of zeros, or
  * nearly, gets the scale 1. */
-static rmr_row_scale RMR_NAME(row_scale)(size_t count, const float *x)
+static rmr_row_scale RMR_NAME(row_scale)(size_t count, const float *x,
+                                         const float *factors)
 {
-    RMR_NAME(range) range = RMR_NAME(range_of)(count, x);
+    RMR_NAME(range) range = RMR_NAME(range_of)(count, x, factors);
     rmr_row_scale result = {(range.highest - range.lowest) / 255, 0};
     if (result.scale < FLT_MIN)
         result.scale = 1;
@@ -72,31 +88,34 @@ static rmr_row_scale RMR_NAME(row_scale)(size_t count, const float *x)
     return result;
 }
 
-static void RMR_NAME(quantize_row)(size_t count, const float *x, float zero,
-                                   float inverse, uint8_t *y)
+/* One row by its scale. */
+static void RMR_NAME(quantize_row)(size_t count, const float *x,
+                                   const float *factors, rmr_row_scale scale,
+                                   uint8_t *y)
 {
+    float zero = (float)scale.zero, inverse = 1 / scale.scale;
     size_t i = 0;
     for (; i + VEC_WIDTH <= count; i += VEC_WIDTH) {
-        vec value = VEC_FMA(VEC_LOAD(x + i), VEC_SET1(inverse), VEC_SET1(zero));
+        vec value = VEC_FMA(RMR_NAME(factored)(x, factors, i),
+                            VEC_SET1(inverse), VEC_SET1(zero));
         vec_store_bytes(y + i, VEC_MAX(value, VEC_SET1(0.0f)));
     }
     for (; i < count; i++) {
-        float value = x[i] * inverse + zero;
+        float value = RMR_NAME(factored_one)(x, factors, i) * inverse + zero;
         value = value > 0 ? value : 0;
         y[i] = (uint8_t)rmr_round(value < 255 ? value : 255);
     }
 }
 
 static void RMR_NAME(quantize_rows)(size_t rows, size_t columns, const float *x,
-                                    void *y, size_t y_stride,
-                                    rmr_row_scale *scales)
+                                    const float *factors, void *y,
+                                    size_t y_stride, rmr_row_scale *scales)
 {
     size_t bytes = rmr_row_bytes(RMR_DTYPE_INT8, columns);
     for (size_t r = 0; r < rows; r++, x += columns) {
         uint8_t *row = (uint8_t *)y + r * y_stride;
-        scales[r] = RMR_NAME(row_scale)(columns, x);
-        RMR_NAME(quantize_row)
-        (columns, x, (float)scales[r].zero, 1 / scales[r].scale, row);
+        scales[r] = RMR_NAME(row_scale)(columns, x, factors);
+        RMR_NAME(quantize_row)(columns, x, factors, scales[r], row);
         memset(row + columns, 0, bytes - columns);
     }
 }

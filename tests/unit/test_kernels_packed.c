@@ -292,7 +292,7 @@ static bytes_case make_bytes(size_t rows, size_t columns)
 
 static void run_bytes(const kernel_tier *tier, const bytes_case *c)
 {
-    tier->kern.quantize_rows(c->rows, c->columns, c->x, c->y, c->stride,
+    tier->kern.quantize_rows(c->rows, c->columns, c->x, NULL, c->y, c->stride,
                              c->scales);
 }
 
@@ -417,6 +417,31 @@ static void check_bytes_poison(const kernel_tier *tier)
     }
 }
 
+/* With factors as without them, of values that are multiplied before. */
+static void check_bytes_factors(const kernel_tier *tier)
+{
+    for (size_t n = 0; n <= 2 * MAX_TAIL; n++) {
+        size_t columns = n <= MAX_TAIL ? n : 1 + kernel_below(700);
+        bytes_case c = make_bytes(1 + kernel_below(5), columns), plain = c;
+        float *factors = kernel_floats(columns, 2);
+        size_t bytes = rmr_row_bytes(RMR_DTYPE_INT8, columns);
+        plain.x = kernel_floats(c.rows * columns, 0);
+        plain.y = kernel_rows(c.rows, bytes, c.stride, 0);
+        plain.scales = kernel_array(c.rows, sizeof *plain.scales);
+        for (size_t i = 0; i < c.rows * columns; i++)
+            plain.x[i] = c.x[i] * factors[i % columns];
+        run_bytes(tier, &plain);
+        tier->kern.quantize_rows(c.rows, columns, c.x, factors, c.y, c.stride,
+                                 c.scales);
+        kernel_same(tier, "scales with factors", c.scales, plain.scales, c.rows,
+                    sizeof *c.scales);
+        for (size_t r = 0; r < c.rows; r++)
+            kernel_same(tier, "bytes with factors", c.y + r * c.stride,
+                        plain.y + r * c.stride, columns, 1);
+        kernel_release(tier);
+    }
+}
+
 static void test_quantize_rows(void **unused)
 {
     (void)unused;
@@ -425,6 +450,7 @@ static void test_quantize_rows(void **unused)
     KERNEL_EACH_TIER(quantize_rows, check_scales_as_scalar);
     KERNEL_EACH_TIER(quantize_rows, check_bytes_poison);
     KERNEL_EACH_TIER(quantize_rows, check_bytes_sizes);
+    KERNEL_EACH_TIER(quantize_rows, check_bytes_factors);
 }
 
 int main(void)
