@@ -291,7 +291,8 @@ def test_inspect_says_how_large_the_weights_are(remora, model_dir):
     ]
     matrices = 6 * 12 * 384 * 384  # weights of the six layers
     assert sizes[0] - sizes[1] == matrices * 2
-    assert 0.99 < (sizes[0] - sizes[2]) / (matrices * 3) <= 1
+    halves = 4 * 384 * 384  # of them stay bfloat16, a byte more
+    assert 0.99 < (sizes[0] - sizes[2]) / (matrices * 3 - halves) <= 1
 
 
 def test_bench(remora, tiny):
