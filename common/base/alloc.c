@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #ifdef RMR_FAULT_INJECTION
 #include <stdatomic.h>
@@ -77,6 +78,21 @@ void *rmr_malloc_aligned(size_t size)
     if (!rmr_add_size(size ? size : 1, ALIGNMENT - 1, &rounded) || must_fail())
         return NULL;
     return aligned_alloc(ALIGNMENT, rounded / ALIGNMENT * ALIGNMENT);
+}
+
+void *rmr_malloc_huge(size_t size)
+{
+    size_t rounded;
+    if (!rmr_add_size(size ? size : 1, RMR_HUGE_PAGE - 1, &rounded) ||
+        must_fail())
+        return NULL;
+    rounded = rounded / RMR_HUGE_PAGE * RMR_HUGE_PAGE;
+    void *block = aligned_alloc(RMR_HUGE_PAGE, rounded);
+#ifdef MADV_HUGEPAGE
+    if (block)
+        madvise(block, rounded, MADV_HUGEPAGE); /* a wish, no more */
+#endif
+    return block;
 }
 
 char *rmr_strndup(const char *text, size_t len)

@@ -25,6 +25,11 @@ void *rmr_malloc_array(size_t count, size_t size);
  * handed back with rmr_free. */
 void *rmr_malloc_aligned(size_t size);
 
+/* Memory that is read from end to end again and again: huge pages where the
+ * system has them to give. Aligned to one; freed by rmr_free. */
+enum { RMR_HUGE_PAGE = 2 << 20 };
+void *rmr_malloc_huge(size_t size);
+
 /* A terminated copy of len bytes. */
 char *rmr_strndup(const char *text, size_t len);
 

@@ -95,7 +95,7 @@ static rmr_status pack(rmr_linear *linear, rmr_weights *weights,
 {
     rmr_dtype dtype = source->dtype;
     size_t bytes = rmr_panels_bytes(dtype, p->in, p->out);
-    void *panels = rmr_weights_alloc(weights, bytes / sizeof(float));
+    void *panels = rmr_weights_alloc_packed(weights, bytes);
     if (!panels)
         return RMR_ERR_NOMEM;
     linear->weight = (rmr_weight){

@@ -38,6 +38,8 @@ struct rmr_weights {
     block *blocks;           /* [num_blocks] */
     size_t num_blocks;
     size_t blocks_capacity;
+    char *room; /* for what is packed next, at the end of a block, */
+    size_t room_left;
     uint64_t num_parameters;
     uint64_t bytes;
 };
@@ -344,22 +346,52 @@ static void convert_values(const rmr_tensor *tensor, size_t count,
     }
 }
 
-float *rmr_weights_alloc(rmr_weights *weights, size_t count)
+/* A block of memory that is freed with the weights; `counted` of it are in use.
+ */
+static void *add_block(rmr_weights *weights, void *(*allocate)(size_t),
+                       size_t bytes, size_t counted)
 {
     block *blocks = rmr_grow(weights->blocks, &weights->blocks_capacity,
                              weights->num_blocks + 1, sizeof *blocks);
     if (!blocks)
         return NULL;
     weights->blocks = blocks;
-    size_t bytes;
-    float *values = rmr_mul_size(count, sizeof *values, &bytes)
-                        ? rmr_malloc_aligned(bytes)
-                        : NULL;
+    void *values = allocate(bytes);
     if (!values)
         return NULL;
-    blocks[weights->num_blocks++] = (block){values, bytes};
-    weights->bytes += bytes;
+    blocks[weights->num_blocks++] = (block){values, counted};
+    weights->bytes += counted;
     return values;
+}
+
+float *rmr_weights_alloc(rmr_weights *weights, size_t count)
+{
+    size_t bytes;
+    if (!rmr_mul_size(count, sizeof(float), &bytes))
+        return NULL;
+    return add_block(weights, rmr_malloc_aligned, bytes, bytes);
+}
+
+void *rmr_weights_alloc_packed(rmr_weights *weights, size_t bytes)
+{
+    enum { ALIGNMENT = 64, BLOCK = 8 * RMR_HUGE_PAGE };
+    size_t rounded;
+    if (!rmr_add_size(bytes, ALIGNMENT - 1, &rounded))
+        return NULL;
+    rounded = rounded / ALIGNMENT * ALIGNMENT;
+    if (rounded > weights->room_left) {
+        size_t size = rounded < BLOCK ? BLOCK : rounded;
+        char *room = add_block(weights, rmr_malloc_huge, size, 0);
+        if (!room)
+            return NULL;
+        weights->room = room;
+        weights->room_left = size;
+    }
+    void *packed = weights->room;
+    weights->room += rounded;
+    weights->room_left -= rounded;
+    weights->bytes += bytes;
+    return packed;
 }
 
 /* Drops the pages that lie wholly inside a piece of a mapping. */

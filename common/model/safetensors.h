@@ -48,6 +48,10 @@ rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
  * when out of memory. */
 float *rmr_weights_alloc(rmr_weights *weights, size_t count);
 
+/* Memory for `bytes` of packed weights, aligned to 64, one after another in
+ * huge pages, freed with the weights; NULL when out of memory. */
+void *rmr_weights_alloc_packed(rmr_weights *weights, size_t bytes);
+
 /* The caller is done with `count` values that rmr_weights_f32 gave out: a copy
  * is freed, and mapped pages leave memory until somebody reads them again. */
 void rmr_weights_forget(rmr_weights *weights, const float *values,

@@ -618,6 +618,36 @@ static void test_memory_that_is_kept(void **state)
     rmr_weights_close(weights);
 }
 
+/* What is packed lies in its own memory, aligned, whatever its size. */
+static void test_packed_memory(void **state)
+{
+    static const size_t sizes[] = {100, 1,       0,        64,      5000000,
+                                   65,  9000000, 20000000, 3000000, 17};
+    char *packed[LENGTH(sizes)];
+    uint64_t total = 0;
+    rmr_error err = {0};
+    rmr_weights *weights;
+    write_weights(*state, MODEL, GOOD, zeros, GOOD_BYTES);
+    expect_ok(rmr_weights_open(&weights, *state, NULL, &err), &err);
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+        packed[i] = rmr_weights_alloc_packed(weights, sizes[i]);
+        assert_non_null(packed[i]);
+        assert_int_equal((uintptr_t)packed[i] % 64, 0);
+        memset(packed[i], (int)i + 1, sizes[i]);
+        total += sizes[i];
+        assert_int_equal(rmr_weights_bytes(weights), total);
+    }
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+        for (size_t at = 0; at < sizes[i]; at++) {
+            if (packed[i][at] != (char)(i + 1))
+                fail_msg("byte %zu of %zu was written by another", at, i);
+        }
+    }
+    assert_null(rmr_weights_alloc_packed(weights, SIZE_MAX - 5));
+    assert_int_equal(rmr_weights_bytes(weights), total);
+    rmr_weights_close(weights);
+}
+
 /* ------------------------------------------------------------------ shards */
 
 static void write_shard(const char *directory, const char *file,
@@ -805,6 +835,7 @@ int main(void)
         in_directory(test_data_that_is_not_aligned),
         in_directory(test_values_that_are_not_finite),
         in_directory(test_memory_that_is_kept),
+        in_directory(test_packed_memory),
         in_directory(test_shards),
         in_directory(test_index_that_is_wrong),
         in_directory(test_index_with_a_nul_in_a_name),
