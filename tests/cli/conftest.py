@@ -3,6 +3,7 @@ must never let a run go on for ever.
 """
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,12 @@ sys.path.insert(0, str(HERE))
 import tiny_bert  # noqa: E402
 
 SECONDS = 60
+
+# What runs the tests in the background may ignore signals, and what ignores
+# them hands that down: the command would leave them ignored, as it should.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Done:

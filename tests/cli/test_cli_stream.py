@@ -20,12 +20,9 @@ SECONDS = 60
 
 @contextlib.contextmanager
 def started(arguments, **options):
-    """A process that is gone afterwards, with pipes unless options differ, and
-    with SIGHUP's default action, whatever the tests run under."""
+    """A process that is gone afterwards, with pipes unless options differ."""
     for stream in ("stdin", "stdout", "stderr"):
         options.setdefault(stream, subprocess.PIPE)
-    options.setdefault(
-        "preexec_fn", lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     process = subprocess.Popen(arguments, **options)
     try:
         yield process
