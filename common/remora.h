@@ -79,7 +79,8 @@ typedef struct rmr_text {
 typedef enum rmr_dtype {
     RMR_DTYPE_F32 = 0, /* IEEE float32, the reference's arithmetic */
     RMR_DTYPE_BF16,    /* products of bfloat16 with sums in float32 */
-    RMR_DTYPE_INT8     /* weights of a byte, and each token's values too */
+    RMR_DTYPE_INT8,    /* weights of a byte, and each token's values too */
+    RMR_DTYPE_INT4     /* weights of half a byte, each token's values a byte */
 } rmr_dtype;
 
 typedef enum rmr_pooling {
@@ -88,11 +89,12 @@ typedef enum rmr_pooling {
     RMR_POOLING_MAX      /* the maximum over all tokens, per component */
 } rmr_pooling;
 
-/* Reads "f32", "bf16" or "int8" into *dtype. UNSUPPORTED for any other name. */
+/* Reads "f32", "bf16", "int8" or "int4" into *dtype. UNSUPPORTED for any other
+ * name. */
 RMR_API rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype,
                                    rmr_error *err);
 
-/* "f32", "bf16", "int8". */
+/* "f32", "bf16", "int8", "int4". */
 RMR_API const char *rmr_dtype_name(rmr_dtype dtype);
 
 /* "cls", "mean", "max". */

@@ -18,12 +18,19 @@
 enum {
     RMR_PANEL = 16,           /* columns that packed weights keep together */
     RMR_STEP = 4,             /* bytes of a column that are used at a time */
+    RMR_GROUP = 32,           /* inputs that share a scale in int4 */
     RMR_ATTENTION_ROWS = 24,  /* queries that are looked at together, and */
     RMR_ATTENTION_KEYS = 256, /* with how many keys at a time */
     RMR_ALIGNMENT = 64        /* of rows and panels, as far as is asked for */
 };
 
-/* Bytes of one value. */
+/* The type of values that a weight of this type is multiplied with. */
+static inline rmr_dtype rmr_operand_dtype(rmr_dtype weight)
+{
+    return weight == RMR_DTYPE_INT4 ? RMR_DTYPE_INT8 : weight;
+}
+
+/* Bytes of one value of an operand. */
 static inline size_t rmr_dtype_size(rmr_dtype dtype)
 {
     return dtype == RMR_DTYPE_F32 ? 4 : dtype == RMR_DTYPE_BF16 ? 2 : 1;
@@ -49,10 +56,18 @@ static inline size_t rmr_row_bytes(rmr_dtype dtype, size_t in)
     return rmr_steps(dtype, in) * RMR_STEP;
 }
 
+/* Groups that `in` values of int4 make. */
+static inline size_t rmr_groups(size_t in)
+{
+    return (in + RMR_GROUP - 1) / RMR_GROUP;
+}
+
 /* Bytes of a packed weight. */
 static inline size_t rmr_panels_bytes(rmr_dtype dtype, size_t in, size_t out)
 {
-    return rmr_row_bytes(dtype, in) * rmr_panels(out);
+    size_t column = dtype == RMR_DTYPE_INT4 ? rmr_groups(in) * RMR_GROUP / 2
+                                            : rmr_row_bytes(dtype, in);
+    return column * rmr_panels(out);
 }
 
 /* Of a row of bytes q: each stands for scale (q - zero). */
@@ -65,15 +80,48 @@ typedef struct rmr_row_scale {
  * A weight [out, in] as the kernels read it: panels of RMR_PANEL columns of
  * its transpose; inside a panel, step after step; in a step, RMR_STEP bytes of
  * each column: consecutive inputs. What is missing to whole steps and panels
- * is 0. (BLAS's float32 alone keeps the weight as it was.) Owns nothing.
+ * is 0. (BLAS's float32 alone keeps the weight as it was.) int4 has two steps
+ * of int8 in the place of one, the second in the upper halves of the bytes, and
+ * whole groups; rmr_int4_value says what it stands for. Owns nothing.
  */
 typedef struct rmr_weight {
     rmr_dtype dtype;
     size_t in, out;
     const void *panels;
-    const float *scales; /* int8: [rmr_panels(out)], a column's unit */
-    const int32_t *sums; /* int8: [rmr_panels(out)], of a column's values */
+    const float *scales; /* bytes: [rmr_panels(out)], a column's unit */
+    const int32_t *sums; /* bytes: [rmr_panels(out)], of a column's values */
+    /* int4: [rmr_panels(out) / RMR_PANEL, rmr_groups(in), RMR_PANEL] */
+    const int8_t *group_scales;
 } rmr_weight;
+
+/* What four bits stand for, before their group's scale: of int8's values for
+ * it, those with the least mean square error over groups of normal values. */
+extern const int8_t rmr_int4_levels[16];
+
+/* A weight of int4 as int8, of [-126, 126]: level scale / 128, rounded. */
+static inline int8_t rmr_int4_value(unsigned index, int8_t group_scale)
+{
+    return (int8_t)((rmr_int4_levels[index] * group_scale + 64) >> 7);
+}
+
+/* A table [rows, columns] whose rows are looked up, row-major. int8: a row's
+ * values times its scale. int4: indexes two to a byte, the first in the lower
+ * half, whole bytes to a row; rmr_int4_value of each times the row's scale.
+ * Owns nothing. */
+typedef struct rmr_table {
+    rmr_dtype dtype;
+    size_t rows, columns;
+    const void *values;
+    const float *scales;        /* int8, int4: [rows] */
+    const int8_t *group_scales; /* int4: [rows, rmr_groups(columns)] */
+} rmr_table;
+
+/* Bytes of a row of a table. */
+static inline size_t rmr_table_row_bytes(rmr_dtype dtype, size_t columns)
+{
+    return dtype == RMR_DTYPE_INT4 ? (columns + 1) / 2
+                                   : columns * rmr_dtype_size(dtype);
+}
 
 typedef enum rmr_activation {
     RMR_ACTIVATION_NONE,
@@ -90,7 +138,7 @@ typedef struct rmr_linear_args {
     size_t first, last; /* columns [first, last): whole panels, or to `out` */
     const void *x;      /* [rows, in], in whole steps */
     size_t x_stride;    /* a multiple of RMR_STEP, as x is */
-    const rmr_row_scale *row_scales; /* int8: [rows] */
+    const rmr_row_scale *row_scales; /* bytes: [rows] */
     const float *bias;               /* [out], or NULL */
     rmr_activation activation;
     const float *residual; /* [rows, out], or NULL; may be y */
@@ -98,7 +146,18 @@ typedef struct rmr_linear_args {
     void *y; /* [rows, out], of y_dtype; the columns asked for are written */
     size_t y_stride;
     rmr_dtype y_dtype; /* float32 or bfloat16 */
+    void *scratch;     /* int4: rmr_linear_scratch, aligned to RMR_ALIGNMENT */
 } rmr_linear_args;
+
+/* Bytes of scratch for layers with up to `in` inputs: some panels of int4,
+ * as int8. */
+static inline size_t rmr_linear_scratch(rmr_dtype dtype, size_t in)
+{
+    size_t panels = 4;
+    if (dtype != RMR_DTYPE_INT4)
+        return 0;
+    return panels * rmr_groups(in) * RMR_GROUP * RMR_PANEL;
+}
 
 /* What an attention kernel is given: q, k, v, context are at the head's first
  * component of the sequence's first token; q, k and v are of the kernel's

@@ -7,6 +7,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/template/vmath.h"
@@ -36,6 +37,12 @@ void rmr_pack_f32(size_t in, size_t out, const float *weight, void *panels)
     }
 }
 
+void rmr_narrow_bf16(size_t count, const float *values, uint16_t *to)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = rmr_to_bf16(values[i]);
+}
+
 void rmr_pack_bf16(size_t in, size_t out, const float *weight, void *panels)
 {
     size_t steps = rmr_steps(RMR_DTYPE_BF16, in);
@@ -48,16 +55,23 @@ void rmr_pack_bf16(size_t in, size_t out, const float *weight, void *panels)
     }
 }
 
-/* The unit by which a column becomes whole numbers of [-127, 127]; what is
- * below all floats with full precision becomes 0. */
-static float unit_of(size_t count, const float *column)
+/* ------------------------------------------------------------ whole numbers
+ */
+
+/* The one with the largest absolute value, or 0 if there is none. */
+static float largest_of(size_t count, const float *values)
 {
     float largest = 0;
-    for (size_t i = 0; i < count; i++) {
-        float size = fabsf(column[i]);
-        largest = size > largest ? size : largest;
-    }
-    float unit = largest / 127;
+    for (size_t i = 0; i < count; i++)
+        largest = fabsf(values[i]) > fabsf(largest) ? values[i] : largest;
+    return largest;
+}
+
+/* The unit by which a column becomes whole numbers of [-most, most]; what is
+ * below all floats with full precision becomes 0. */
+static float unit_of(size_t count, const float *column, float most)
+{
+    float unit = fabsf(largest_of(count, column)) / most;
     return unit >= FLT_MIN ? unit : 1;
 }
 
@@ -66,7 +80,7 @@ void rmr_quantize_int8(size_t in, size_t out, const float *weight,
 {
     for (size_t c = 0; c < out; c++) {
         const float *column = weight + c * in;
-        scales[c] = unit_of(in, column);
+        scales[c] = unit_of(in, column, 127);
         for (size_t i = 0; i < in; i++)
             values[c * in + i] = (int8_t)rmr_round(column[i] / scales[c]);
     }
@@ -83,6 +97,159 @@ void rmr_pack_int8(size_t in, size_t out, const int8_t *values, void *panels,
             int8_t value = values[c * in + i];
             step_of(panels, steps, RMR_STEP, i, c)[i % RMR_STEP] = value;
             sums[c] += value;
+        }
+    }
+}
+
+/* --------------------------------------------------------------------- int4
+ */
+
+const int8_t rmr_int4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                    1,    13,   25,  38,  53,  69,  89,  113};
+
+enum { LEVELS = 16, LARGEST_LEVEL = 127, LARGEST_INT4 = 126 };
+
+/* The index of the level that is nearest to each number of [-127, 127]. */
+typedef struct nearest_level {
+    uint8_t index[2 * LARGEST_LEVEL + 1];
+} nearest_level;
+
+static nearest_level find_nearest(void)
+{
+    nearest_level nearest;
+    for (int n = -LARGEST_LEVEL; n <= LARGEST_LEVEL; n++) {
+        uint8_t best = 0;
+        for (uint8_t i = 1; i < LEVELS; i++) {
+            if (abs(n - rmr_int4_levels[i]) < abs(n - rmr_int4_levels[best]))
+                best = i;
+        }
+        nearest.index[LARGEST_LEVEL + n] = best;
+    }
+    return nearest;
+}
+
+/* A group, in units of its row: with this scale, its indexes and the squared
+ * error. */
+static float try_scale(const nearest_level *nearest, size_t count,
+                       const float *group, int8_t scale, uint8_t *indexes)
+{
+    float values[LEVELS], error = 0, inverse = 128.0f / scale;
+    for (unsigned i = 0; i < LEVELS; i++)
+        values[i] = rmr_int4_value(i, scale);
+    for (size_t i = 0; i < count; i++) {
+        float level = group[i] * inverse;
+        level = level < LARGEST_LEVEL ? level : LARGEST_LEVEL;
+        level = level > -LARGEST_LEVEL ? level : -LARGEST_LEVEL;
+        indexes[i] = nearest->index[LARGEST_LEVEL + (int)rmr_round(level)];
+        float off = group[i] - values[indexes[i]];
+        error += off * off;
+    }
+    return error;
+}
+
+/* The scale with the least error, of some by which the largest value comes near
+ * one end of the levels or the other. */
+static int8_t best_scale(const nearest_level *nearest, size_t count,
+                         const float *group, uint8_t *indexes)
+{
+    static const float ends[] = {0.8f, 0.85f, 0.9f, 0.95f,
+                                 1.0f, 1.05f, 1.1f, 1.15f};
+    uint8_t tried[RMR_GROUP];
+    float largest = largest_of(count, group), least = INFINITY;
+    int8_t best = 0;
+    for (size_t i = 0; i < 2 * sizeof ends / sizeof *ends; i++) {
+        float scale = ends[i / 2] * largest * 128 / LARGEST_LEVEL;
+        scale = rmr_round(scale < LARGEST_LEVEL ? scale : LARGEST_LEVEL);
+        scale = scale > -LARGEST_LEVEL ? scale : -LARGEST_LEVEL;
+        int8_t candidate = (int8_t)(i % 2 ? -scale : scale);
+        float error = candidate
+                          ? try_scale(nearest, count, group, candidate, tried)
+                          : INFINITY;
+        if (error < least) {
+            least = error;
+            best = candidate;
+            memcpy(indexes, tried, count);
+        }
+    }
+    return best;
+}
+
+/* What becomes of one row. */
+typedef struct int4_row {
+    const nearest_level *nearest;
+    const float *values; /* [count] */
+    size_t count;
+    int8_t *group_scales;
+} int4_row;
+
+/* Group g of the row into indexes [RMR_GROUP]; returns how many there are. */
+static size_t quantize_group(const int4_row *row, float unit, size_t g,
+                             uint8_t *indexes)
+{
+    size_t first = g * RMR_GROUP, left = row->count - first;
+    size_t count = left < RMR_GROUP ? left : RMR_GROUP;
+    float group[RMR_GROUP];
+    memset(indexes, 0, RMR_GROUP);
+    for (size_t i = 0; i < count; i++)
+        group[i] = row->values[first + i] / unit;
+    row->group_scales[g] = best_scale(row->nearest, count, group, indexes);
+    return count;
+}
+
+void rmr_quantize_int4(size_t in, size_t out, const float *weight,
+                       uint8_t *indexes, int8_t *group_scales, float *scales)
+{
+    nearest_level nearest = find_nearest();
+    uint8_t group[RMR_GROUP];
+    for (size_t c = 0; c < out; c++) {
+        int4_row row = {&nearest, weight + c * in, in,
+                        group_scales + c * rmr_groups(in)};
+        scales[c] = unit_of(in, row.values, LARGEST_INT4);
+        for (size_t g = 0; g < rmr_groups(in); g++) {
+            size_t count = quantize_group(&row, scales[c], g, group);
+            memcpy(indexes + c * in + g * RMR_GROUP, group, count);
+        }
+    }
+}
+
+void rmr_quantize_int4_rows(size_t in, size_t out, const float *weight,
+                            uint8_t *bytes, int8_t *group_scales, float *scales)
+{
+    nearest_level nearest = find_nearest();
+    uint8_t group[RMR_GROUP];
+    for (size_t c = 0; c < out; c++) {
+        int4_row row = {&nearest, weight + c * in, in,
+                        group_scales + c * rmr_groups(in)};
+        scales[c] = unit_of(in, row.values, LARGEST_INT4);
+        for (size_t g = 0; g < rmr_groups(in); g++) {
+            size_t count = quantize_group(&row, scales[c], g, group);
+            for (size_t i = 0; i < count; i += 2)
+                *bytes++ = (uint8_t)(group[i] | group[i + 1] << 4);
+        }
+    }
+}
+
+void rmr_pack_int4(size_t in, size_t out, const uint8_t *indexes,
+                   const int8_t *group_scales, void *panels,
+                   int8_t *packed_scales, int32_t *sums)
+{
+    size_t groups = rmr_groups(in);
+    /* What two steps of int8 take up is one here. */
+    size_t steps = groups * RMR_GROUP / RMR_STEP / 2;
+    clear(RMR_DTYPE_INT4, in, out, panels);
+    memset(packed_scales, 0, groups * rmr_panels(out));
+    memset(sums, 0, rmr_panels(out) * sizeof *sums);
+    for (size_t c = 0; c < out; c++) {
+        const int8_t *scales = group_scales + c * groups;
+        size_t first = c / RMR_PANEL * groups * RMR_PANEL + c % RMR_PANEL;
+        for (size_t g = 0; g < groups; g++)
+            packed_scales[first + g * RMR_PANEL] = scales[g];
+        for (size_t i = 0; i < in; i++) {
+            uint8_t index = indexes[c * in + i];
+            int shift = i / RMR_STEP % 2 ? 4 : 0;
+            step_of(panels, steps, 2 * RMR_STEP, i, c)[i % RMR_STEP] |=
+                (char)(index << shift);
+            sums[c] += rmr_int4_value(index, scales[i / RMR_GROUP]);
         }
     }
 }

@@ -22,4 +22,26 @@ void rmr_quantize_int8(size_t in, size_t out, const float *weight,
 void rmr_pack_int8(size_t in, size_t out, const int8_t *values, void *panels,
                    int32_t *sums);
 
+/* count values to bfloat16, to nearest even. */
+void rmr_narrow_bf16(size_t count, const float *values, uint16_t *to);
+
+/* Each row of weight [out, in], finite, to int4: indexes [out, in] of levels,
+ * one to a byte, with the scale of each group, group_scales
+ * [out, rmr_groups(in)], and each row's own unit, scales [out]; of some scales
+ * a group gets the one with the least square error. */
+void rmr_quantize_int4(size_t in, size_t out, const float *weight,
+                       uint8_t *indexes, int8_t *group_scales, float *scales);
+
+/* The same with two indexes to a byte, as rmr_table has them. */
+void rmr_quantize_int4_rows(size_t in, size_t out, const float *weight,
+                            uint8_t *bytes, int8_t *group_scales,
+                            float *scales);
+
+/* Indexes and the scales of groups into panels and packed_scales, as
+ * rmr_weight has them, and what each column sums up to into
+ * sums [rmr_panels(out)]. */
+void rmr_pack_int4(size_t in, size_t out, const uint8_t *indexes,
+                   const int8_t *group_scales, void *panels,
+                   int8_t *packed_scales, int32_t *sums);
+
 #endif

@@ -433,8 +433,8 @@ ngx_http_remora_model_options(ngx_conf_t *cf, rmr_model_options *options)
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter \"%V\": there are \"dtype=f32\", "
-                           "\"dtype=bf16\", \"dtype=int8\" and "
-                           "\"sha256=HEX\"", &value[i]);
+                           "\"dtype=bf16\", \"dtype=int8\", \"dtype=int4\" "
+                           "and \"sha256=HEX\"", &value[i]);
         return NGX_CONF_ERROR;
     }
 

@@ -26,7 +26,7 @@ static const char help[] =
     "average, from a few to more than 256) and long (as many as the model\n"
     "takes). Tokens are those the model computed, special ones included.\n"
     "\n"
-    "  --dtype DTYPE     arithmetic: f32 (default), bf16, int8\n"
+    "  --dtype DTYPE     arithmetic: f32 (default), bf16, int8, int4\n"
     "  --threads N       compute threads, 1 to 1024 (default: the CPUs that\n"
     "                    this process may use)\n"
     "  --seconds S       how long each figure is measured (default: 3)\n"

@@ -13,7 +13,7 @@ static const char help[] =
     "\n"
     "Opens and checks a model and says what it is.\n"
     "\n"
-    "  --dtype DTYPE   arithmetic: f32 (default), bf16, int8\n"
+    "  --dtype DTYPE   arithmetic: f32 (default), bf16, int8, int4\n"
     "  --json          one JSON object instead of a table\n"
     "  --help          this text\n";
 

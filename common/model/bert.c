@@ -9,10 +9,11 @@
 #include "common/base/alloc.h"
 #include "common/model/arch.h"
 #include "common/model/encoder.h"
+#include "common/model/table.h"
 
 typedef struct bert {
     rmr_encoder encoder;
-    const float *words;     /* [vocab_size, hidden_size] */
+    rmr_table words;        /* [vocab_size, hidden_size] */
     const float *positions; /* [max_position_embeddings, hidden_size] */
     const float *types;     /* [type_vocab_size, hidden_size] */
     rmr_norm embeddings_norm;
@@ -80,8 +81,11 @@ static void take_embeddings(binder *b, bert *model)
 {
     const rmr_config *c = b->config;
     uint64_t hidden = c->hidden_size;
-    model->words =
-        take(b, c->vocab_size, hidden, "embeddings.", "word_embeddings.weight");
+    char words[NAME_CHARS];
+    snprintf(words, sizeof words, "%sembeddings.word_embeddings.weight",
+             b->prefix);
+    b->status = rmr_table_bind(&model->words, b->weights, words, c->vocab_size,
+                               hidden, b->dtype, b->err);
     model->positions = take(b, c->max_position_embeddings, hidden,
                             "embeddings.", "position_embeddings.weight");
     model->types = take(b, c->type_vocab_size, hidden, "embeddings.",
@@ -188,7 +192,7 @@ static void bert_embed(const void *embeddings, const rmr_batch *batch,
         while (batch->cu_seqlens[seq + 1] <= t)
             seq++;
         size_t position = t - batch->cu_seqlens[seq];
-        memcpy(row, model->words + batch->ids[t] * n, n * sizeof *row);
+        kern->table_row(&model->words, batch->ids[t], row);
         kern->add(n, model->types + batch->type_ids[t] * n, row);
         kern->add(n, model->positions + position * n, row);
     }

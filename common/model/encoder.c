@@ -25,7 +25,8 @@ typedef struct block {
     char *operand;         /* left operand of a product, as narrow() makes it */
     rmr_row_scale *scales; /* int8: of its rows */
     char *inner;           /* [rows, intermediate_size] */
-    void *attention;       /* what rmr_attention_scratch says */
+    void *linear;          /* what rmr_linear_scratch says, */
+    void *attention;       /* and rmr_attention_scratch */
 } block;
 
 typedef struct pass {
@@ -96,6 +97,13 @@ static size_t operand_bytes(const rmr_encoder *e)
                          larger(c->hidden_size, c->intermediate_size));
 }
 
+static size_t linear_bytes(const rmr_encoder *e)
+{
+    const rmr_config *c = e->config;
+    return rmr_linear_scratch(e->dtype,
+                              larger(c->hidden_size, c->intermediate_size));
+}
+
 /* How the batch is cut for so many members. */
 static void cut(pass *p)
 {
@@ -127,6 +135,7 @@ static size_t lay_out(pass *p, char *scratch)
         aligned(p->block_rows * operand_bytes(p->encoder)) +
         aligned(p->block_rows * sizeof(rmr_row_scale)) +
         aligned(p->block_rows * inner_bytes(p->encoder)) +
+        aligned(linear_bytes(p->encoder)) +
         aligned(rmr_attention_scratch(p->batch->longest, head_size(c)));
     if (scratch) {
         p->hidden = (float *)scratch;
@@ -169,6 +178,8 @@ static block block_of(const pass *p, unsigned member, size_t first)
     at += aligned(p->block_rows * sizeof(rmr_row_scale));
     b.inner = at;
     at += aligned(p->block_rows * inner_bytes(p->encoder));
+    b.linear = at;
+    at += aligned(linear_bytes(p->encoder));
     b.attention = at;
     return b;
 }
@@ -189,7 +200,7 @@ static void narrow_rows(const pass *p, const block *b, const rmr_linear *next,
                         const float *x, size_t from, size_t to)
 {
     const rmr_kern *kern = p->encoder->kern;
-    rmr_dtype dtype = next->weight.dtype;
+    rmr_dtype dtype = rmr_operand_dtype(next->weight.dtype);
     size_t columns = next->weight.in, stride = rmr_row_bytes(dtype, columns);
     void *y = b->operand + from * stride;
     if (dtype == RMR_DTYPE_BF16)
@@ -204,9 +215,9 @@ static void narrow_rows(const pass *p, const block *b, const rmr_linear *next,
 static left left_of(const block *b, const rmr_linear *next, const void *x,
                     rmr_dtype dtype)
 {
-    size_t stride = rmr_row_bytes(next->weight.dtype, next->weight.in);
-    return (left){dtype == next->weight.dtype ? x : b->operand, stride,
-                  b->scales};
+    rmr_dtype operand = rmr_operand_dtype(next->weight.dtype);
+    size_t stride = rmr_row_bytes(operand, next->weight.in);
+    return (left){dtype == operand ? x : b->operand, stride, b->scales};
 }
 
 /* Where a result goes. */
@@ -239,6 +250,7 @@ static void multiply(const pass *p, const block *b, const rmr_linear *linear,
         .y = y.data,
         .y_stride = y.stride,
         .y_dtype = y.dtype,
+        .scratch = b->linear,
     };
     if (args.first >= args.last)
         return;
@@ -246,6 +258,8 @@ static void multiply(const pass *p, const block *b, const rmr_linear *linear,
         kern->linear_bf16(&args);
     else if (weight->dtype == RMR_DTYPE_INT8)
         kern->linear_int8(&args);
+    else if (weight->dtype == RMR_DTYPE_INT4)
+        kern->linear_int4(&args);
     else
         kern->linear_f32(&args);
 }
@@ -487,11 +501,12 @@ static void run_part(void *context, size_t unit, unsigned member)
     const phase *f = context;
     size_t parts = f->p->parts;
     size_t from = f->b.rows * unit / parts, to = f->b.rows * (unit + 1) / parts;
-    (void)member;
+    block b = f->b;
+    b.linear = block_of(f->p, member, 0).linear;
     if (f->columns)
-        f->columns(f->p, &f->b, unit);
+        f->columns(f->p, &b, unit);
     else
-        f->rows(f->p, &f->b, from, to);
+        f->rows(f->p, &b, from, to);
 }
 
 static void run_phase(pass *p, phase f)

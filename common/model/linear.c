@@ -64,29 +64,80 @@ static void smooth(const plain *p, const rmr_norm *norm, size_t rows,
     }
 }
 
-static rmr_status pack_int8(rmr_linear *linear, rmr_weights *weights,
-                            const plain *p, const rmr_linear_source *source,
-                            void *panels)
+/* A weight as whole numbers, before it is packed. */
+typedef struct whole {
+    void *values;         /* int8, or int4's indexes: [out, in] */
+    int8_t *group_scales; /* int4: [out, rmr_groups(in)] */
+    float *scales;        /* [rmr_panels(out)], owned by the weights, */
+    float *factors;       /* [in], or NULL; the same */
+} whole;
+
+static int alloc_whole(whole *w, rmr_weights *weights, const plain *p,
+                       const rmr_linear_source *source)
 {
-    const rmr_norm *norm = source->norm;
+    size_t columns = rmr_panels(p->out), groups = rmr_groups(p->in);
+    int has_groups = source->dtype == RMR_DTYPE_INT4;
+    w->values = rmr_malloc_array(p->out, p->in);
+    w->scales = rmr_weights_alloc(weights, columns);
+    if (w->scales)
+        memset(w->scales, 0, columns * sizeof *w->scales);
+    if (source->norm)
+        w->factors = rmr_weights_alloc(weights, p->in);
+    if (has_groups)
+        w->group_scales = rmr_malloc_array(p->out, groups);
+    return w->values && w->scales && (w->factors || !source->norm) &&
+           (w->group_scales || !has_groups);
+}
+
+static void quantize(whole *w, const plain *p, const rmr_linear_source *source)
+{
+    if (source->norm)
+        smooth(p, source->norm, source->out, w->factors);
+    if (source->dtype == RMR_DTYPE_INT4)
+        rmr_quantize_int4(p->in, p->out, p->weight, w->values, w->group_scales,
+                          w->scales);
+    else
+        rmr_quantize_int8(p->in, p->out, p->weight, w->values, w->scales);
+}
+
+/* The weight of `linear` has its type, its size and its panels. */
+static rmr_status pack_whole(rmr_linear *linear, rmr_weights *weights,
+                             const whole *w, void *panels)
+{
     rmr_weight *weight = &linear->weight;
-    int8_t *values = rmr_malloc(p->in * p->out);
-    float *scales = rmr_weights_alloc(weights, rmr_panels(p->out));
-    int32_t *sums = (int32_t *)rmr_weights_alloc(weights, rmr_panels(p->out));
-    float *factors = norm ? rmr_weights_alloc(weights, p->in) : NULL;
-    int done = values && scales && sums && (factors || !norm);
-    if (done) {
-        if (norm)
-            smooth(p, norm, source->out, factors);
-        memset(scales, 0, rmr_panels(p->out) * sizeof *scales);
-        rmr_quantize_int8(p->in, p->out, p->weight, values, scales);
-        rmr_pack_int8(p->in, p->out, values, panels, sums);
-    }
-    linear->factors = factors;
-    weight->scales = scales;
+    size_t columns = rmr_panels(weight->out);
+    int32_t *sums = (int32_t *)rmr_weights_alloc(weights, columns);
+    int8_t *groups = NULL;
+    if (weight->dtype == RMR_DTYPE_INT4)
+        groups =
+            rmr_weights_alloc_packed(weights, columns * rmr_groups(weight->in));
+    if (!sums || (w->group_scales && !groups))
+        return RMR_ERR_NOMEM;
+    if (weight->dtype == RMR_DTYPE_INT4)
+        rmr_pack_int4(weight->in, weight->out, w->values, w->group_scales,
+                      panels, groups, sums);
+    else
+        rmr_pack_int8(weight->in, weight->out, w->values, panels, sums);
+    linear->factors = w->factors;
+    weight->scales = w->scales;
     weight->sums = sums;
-    rmr_free(values);
-    return done ? RMR_OK : RMR_ERR_NOMEM;
+    weight->group_scales = groups;
+    return RMR_OK;
+}
+
+static rmr_status pack_bytes(rmr_linear *linear, rmr_weights *weights,
+                             const plain *p, const rmr_linear_source *source,
+                             void *panels)
+{
+    whole w = {0};
+    rmr_status status = RMR_ERR_NOMEM;
+    if (alloc_whole(&w, weights, p, source)) {
+        quantize(&w, p, source);
+        status = pack_whole(linear, weights, &w, panels);
+    }
+    rmr_free(w.values);
+    rmr_free(w.group_scales);
+    return status;
 }
 
 static rmr_status pack(rmr_linear *linear, rmr_weights *weights,
@@ -100,8 +151,8 @@ static rmr_status pack(rmr_linear *linear, rmr_weights *weights,
         return RMR_ERR_NOMEM;
     linear->weight = (rmr_weight){
         .dtype = dtype, .in = p->in, .out = p->out, .panels = panels};
-    if (dtype == RMR_DTYPE_INT8)
-        return pack_int8(linear, weights, p, source, panels);
+    if (rmr_operand_dtype(dtype) == RMR_DTYPE_INT8)
+        return pack_bytes(linear, weights, p, source, panels);
     if (dtype == RMR_DTYPE_BF16)
         rmr_pack_bf16(p->in, p->out, p->weight, panels);
     else
@@ -124,10 +175,11 @@ rmr_status rmr_linear_bind(rmr_linear *linear, rmr_weights *weights,
     size_t in = source->in, out = source->out, count = count_names(source);
     plain p = {.in = in, .out = out * count};
     rmr_status status = RMR_OK;
-    if (source->dtype == RMR_DTYPE_INT8 && in > INT8_MAX_INPUTS)
+    if (rmr_operand_dtype(source->dtype) == RMR_DTYPE_INT8 &&
+        in > INT8_MAX_INPUTS)
         return rmr_fail(err, RMR_ERR_RANGE,
-                        "%s has %zu inputs, more than int8 can sum",
-                        source->names[0], in);
+                        "%s has %zu inputs, more than %s can sum",
+                        source->names[0], in, rmr_dtype_name(source->dtype));
     p.weight = rmr_malloc_array(p.out * in, sizeof *p.weight);
     p.bias = rmr_weights_alloc(weights, p.out);
     if (!p.weight || !p.bias)

@@ -12,7 +12,7 @@
 #include "common/base/alloc.h"
 #include "common/base/file.h"
 
-static const char *const dtype_names[] = {"f32", "bf16", "int8"};
+static const char *const dtype_names[] = {"f32", "bf16", "int8", "int4"};
 
 enum { NUM_DTYPES = sizeof dtype_names / sizeof *dtype_names };
 
@@ -25,7 +25,8 @@ rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype, rmr_error *err)
         }
     }
     return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                    "dtype \"%s\" is not supported; f32, bf16 and int8 are",
+                    "dtype \"%s\" is not supported; f32, bf16, int8 and int4 "
+                    "are",
                     name);
 }
 

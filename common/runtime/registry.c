@@ -88,7 +88,7 @@ static rmr_status read_options(rmr_model_options *full,
     rmr_model_options_init(full);
     rmr_read_options(full, given);
     full->tokenizer_only = full->tokenizer_only != 0;
-    if ((int)full->dtype < RMR_DTYPE_F32 || full->dtype > RMR_DTYPE_INT8) {
+    if ((int)full->dtype < RMR_DTYPE_F32 || full->dtype > RMR_DTYPE_INT4) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED, "dtype %d is not supported",
                         (int)full->dtype);
     }

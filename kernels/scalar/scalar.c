@@ -67,18 +67,26 @@ static void dot_int8(size_t steps, const char *left, const char *right,
     memcpy(sum, &total, sizeof total);
 }
 
+/* One row past one panel, `right`, whose first column counts from the first
+ * that is asked for. */
+static void multiply_panel(const rmr_linear_args *args, const rmr_product *p,
+                           size_t row, size_t column, const char *right,
+                           scalar_dot *dot)
+{
+    float sums[RMR_PANEL];
+    for (size_t c = 0; c < RMR_PANEL; c++)
+        dot(p->steps, p->left + row * p->stride, right + c * RMR_STEP,
+            &sums[c]);
+    scalar_finish(args, row, column, 1, RMR_PANEL, sums);
+}
+
 static void multiply(const rmr_linear_args *args, scalar_dot *dot)
 {
     rmr_product p = scalar_product_of(args);
     for (size_t row = 0; row < p.rows; row++) {
-        for (size_t panel = 0; panel < p.panels; panel++) {
-            float sums[RMR_PANEL];
-            const char *right = p.right + panel * p.steps * RMR_PANEL_STEP;
-            for (size_t c = 0; c < RMR_PANEL; c++)
-                dot(p.steps, p.left + row * p.stride, right + c * RMR_STEP,
-                    &sums[c]);
-            scalar_finish(args, row, panel * RMR_PANEL, 1, RMR_PANEL, sums);
-        }
+        for (size_t panel = 0; panel < p.panels; panel++)
+            multiply_panel(args, &p, row, panel * RMR_PANEL,
+                           p.right + panel * p.steps * RMR_PANEL_STEP, dot);
     }
 }
 
@@ -95,6 +103,37 @@ static void scalar_linear_bf16(const rmr_linear_args *args)
 static void scalar_linear_int8(const rmr_linear_args *args)
 {
     multiply(args, dot_int8);
+}
+
+/* A panel of int4 as one of int8; groups are whole. */
+static void unpack_panel(const rmr_weight *weight, size_t panel, int8_t *to)
+{
+    size_t groups = rmr_groups(weight->in), first = panel * groups;
+    const uint8_t *bytes =
+        (const uint8_t *)weight->panels + first * RMR_GROUP / 2 * RMR_PANEL;
+    const int8_t *scales = weight->group_scales + first * RMR_PANEL;
+    size_t steps = groups * RMR_GROUP / RMR_STEP;
+    for (size_t s = 0; s < steps; s++) {
+        const uint8_t *step = bytes + s / 2 * RMR_PANEL_STEP;
+        const int8_t *group = scales + s * RMR_STEP / RMR_GROUP * RMR_PANEL;
+        for (size_t i = 0; i < RMR_PANEL_STEP; i++) {
+            unsigned index = s % 2 ? step[i] >> 4 : step[i] & 15;
+            *to++ = rmr_int4_value(index, group[i / RMR_STEP]);
+        }
+    }
+}
+
+static void scalar_linear_int4(const rmr_linear_args *args)
+{
+    rmr_product p = scalar_product_of(args);
+    p.right = args->scratch;
+    for (size_t panel = 0; panel < p.panels; panel++) {
+        size_t column = panel * RMR_PANEL;
+        unpack_panel(args->weight, args->first / RMR_PANEL + panel,
+                     args->scratch);
+        for (size_t row = 0; row < p.rows; row++)
+            multiply_panel(args, &p, row, column, p.right, dot_int8);
+    }
 }
 
 /* ----------------------------------------------------------------- attention

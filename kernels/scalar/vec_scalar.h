@@ -24,16 +24,12 @@ typedef int32_t ivec;
 #define VEC_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define IVEC_LOAD(p) vec_load_int(p)
 #define IVEC_SET1(x) (x)
-#define IVEC_ADD(a, b) ((int32_t)((uint32_t)(a) + (uint32_t)(b)))
 #define IVEC_SUB(a, b) ((int32_t)((uint32_t)(a) - (uint32_t)(b)))
 #define IVEC_MUL(a, b) ((int32_t)((uint32_t)(a) * (uint32_t)(b)))
-#define IVEC_SHIFT_LEFT(a, n) ((int32_t)((uint32_t)(a) << (n)))
 #define VEC_FROM_IVEC(a) ((float)(a))
 /* To a whole number; and p 2^n for whole n, as far as floats go. */
 #define VEC_ROUND(v) rintf(v)
 #define VEC_SCALE(p, n) vec_scale(p, n)
-#define VEC_BITS(v) vec_bits(v)
-#define VEC_OF_BITS(a) vec_of_bits(a)
 
 static inline float vec_scale(float p, float n)
 {
@@ -47,18 +43,6 @@ static inline int32_t vec_load_int(const void *from)
     int32_t value;
     memcpy(&value, from, sizeof value);
     return value;
-}
-
-static inline int32_t vec_bits(float v)
-{
-    return vec_load_int(&v);
-}
-
-static inline float vec_of_bits(int32_t bits)
-{
-    float v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
 }
 
 /* Of a nonnegative number, rounded to nearest even, at most 255. */

@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "kernels/template/product.h"
+#include "kernels/template/vmath.h"
 #include "kernels/template/vmath_tmpl.h"
 
 /* What one row of a tile is finished with; columns count from the tile's. */
 typedef struct RMR_NAME(row) {
-    rmr_row_scale scale;   /* int8: of the row, */
+    rmr_row_scale scale;   /* bytes: of the row, */
     const float *units;    /* and of each column, */
-    const int32_t *sums;   /* and a column's sum; NULL: not int8 */
+    const int32_t *sums;   /* and a column's sum; NULL: not bytes */
     const float *bias;     /* or NULL */
     const float *residual; /* or NULL */
     void *y;
@@ -116,16 +117,16 @@ RMR_NAME(finish_rows)(rmr_activation activation, const rmr_linear_args *args,
                       const float *sums)
 {
     size_t size = rmr_dtype_size(args->y_dtype);
-    int is_int8 = args->weight->dtype == RMR_DTYPE_INT8;
+    int of_bytes = rmr_operand_dtype(args->weight->dtype) == RMR_DTYPE_INT8;
     RMR_NAME(row) to = {.y_dtype = args->y_dtype};
-    if (is_int8) {
+    if (of_bytes) {
         to.units = args->weight->scales + first;
         to.sums = args->weight->sums + first;
     }
     if (args->bias)
         to.bias = args->bias + first;
     for (size_t r = row; r < row + rows; r++, sums += RMR_TILE_COLUMNS) {
-        if (is_int8)
+        if (of_bytes)
             to.scale = args->row_scales[r];
         if (args->residual)
             to.residual = (const float *)((const char *)args->residual +
@@ -169,10 +170,11 @@ static inline void RMR_NAME(finish)(const void *context, size_t row,
     }
 }
 
+/* (Where int4's panels are, int4_tmpl.h says.) */
 static inline rmr_product RMR_NAME(product_of)(const rmr_linear_args *args)
 {
     const rmr_weight *weight = args->weight;
-    size_t steps = rmr_steps(weight->dtype, weight->in);
+    size_t steps = rmr_steps(rmr_operand_dtype(weight->dtype), weight->in);
     size_t skipped = args->first * steps * RMR_STEP;
     return (rmr_product){
         .rows = args->rows,

@@ -3,11 +3,15 @@
  * values. Before it is included there must be:
  *
  *   PRODUCT(name)      its prefix
+ *   LANES_MAC(sums, left, right)   sums + left right, of steps
+ *
+ * Sums are floats, unless PRODUCT_OF_BYTES is 1: then they are int32_t. Vectors
+ * and the tile are the tier's, VEC_... and IVEC_..., where these are left out:
+ *
  *   LANES              a vector of LANE_COUNT sums of 32 bits, and STEP one of
  *                      as many steps, perhaps the same; with LANES_ZERO,
  *                      LANES_LOAD (a step of as many columns), LANES_SPREAD
- *                      (a step of one row, for all lanes), LANES_STORE and
- *                      LANES_MAC(sums, left, right) = sums + left right
+ *                      (a step of one row, for all lanes) and LANES_STORE
  *   TILE_ROWS          rows of the highest tile, and its width in panels
  *   TILE_PANELS
  *   FLAT_ROWS          rows up to which tiles are twice as wide: half of them
@@ -16,6 +20,24 @@
  * chain in that order, so a result depends neither on the tile's shape nor on
  * the place of its row and column.
  */
+#ifndef LANES
+#define LANE_COUNT VEC_WIDTH
+#define STEP ivec
+#define LANES_LOAD(p) IVEC_LOAD(p)
+#define LANES_SPREAD(p) IVEC_SET1(*(const rmr_step_bits *)(p))
+#if PRODUCT_OF_BYTES
+#define LANES ivec
+#define LANES_ZERO() IVEC_SET1(0)
+#define LANES_STORE(p, v) IVEC_STORE(p, v)
+#else
+#define LANES vec
+#define LANES_ZERO() VEC_SET1(0.0f)
+#define LANES_STORE(p, v) VEC_STORE((float *)(p), v)
+#endif
+#define TILE_ROWS VEC_TILE_ROWS
+#define TILE_PANELS VEC_TILE_PANELS
+#define FLAT_ROWS VEC_FLAT_ROWS
+#endif
 #ifndef STEP
 #define STEP LANES
 #endif
@@ -200,3 +222,4 @@ PRODUCT(multiply)(const rmr_product *p, rmr_product_finish *finish,
 #undef TILE_ROWS
 #undef TILE_PANELS
 #undef FLAT_ROWS
+#undef PRODUCT_OF_BYTES

@@ -1,6 +1,7 @@
 /*
- * rows_tmpl.h - float32 rows into the types that products read, once per tier.
- * They must never turn a NaN or an infinity into something finite.
+ * rows_tmpl.h - float32 rows into the types that products read, and rows of
+ * tables into float32, once per tier. They must never turn a NaN or an infinity
+ * into something finite.
  */
 #include <float.h>
 #include <math.h>
@@ -117,5 +118,41 @@ static void RMR_NAME(quantize_rows)(size_t rows, size_t columns, const float *x,
         scales[r] = RMR_NAME(row_scale)(columns, x, factors);
         RMR_NAME(quantize_row)(columns, x, factors, scales[r], row);
         memset(row + columns, 0, bytes - columns);
+    }
+}
+
+static void RMR_NAME(int4_row)(const rmr_table *table, size_t row, float *y)
+{
+    const uint8_t *bytes =
+        (const uint8_t *)table->values +
+        row * rmr_table_row_bytes(RMR_DTYPE_INT4, table->columns);
+    const int8_t *groups =
+        table->group_scales + row * rmr_groups(table->columns);
+    for (size_t c = 0; c < table->columns; c++) {
+        unsigned index = c % 2 ? bytes[c / 2] >> 4 : bytes[c / 2] & 15;
+        y[c] = table->scales[row] *
+               (float)rmr_int4_value(index, groups[c / RMR_GROUP]);
+    }
+}
+
+static void RMR_NAME(table_row)(const rmr_table *table, size_t row, float *y)
+{
+    size_t n = table->columns, first = row * n;
+    switch (table->dtype) {
+    case RMR_DTYPE_F32:
+        memcpy(y, (const float *)table->values + first, n * sizeof *y);
+        break;
+    case RMR_DTYPE_BF16:
+        for (size_t c = 0; c < n; c++)
+            y[c] = rmr_from_bf16(((const uint16_t *)table->values)[first + c]);
+        break;
+    case RMR_DTYPE_INT8:
+        for (size_t c = 0; c < n; c++)
+            y[c] = table->scales[row] *
+                   (float)((const int8_t *)table->values)[first + c];
+        break;
+    case RMR_DTYPE_INT4:
+        RMR_NAME(int4_row)(table, row, y);
+        break;
     }
 }

@@ -39,11 +39,9 @@ static inline vec RMR_NAME(exp2)(vec x)
  */
 static inline vec RMR_NAME(exp)(vec x)
 {
-    const vec shift = VEC_SET1(12582912.0f); /* 1.5 * 2^23: to whole numbers */
     x = VEC_MAX(VEC_SET1(-86.5f), x);
     x = VEC_MIN(VEC_SET1(88.8f), x);
-    vec shifted = VEC_FMA(x, VEC_SET1(1.44269504f), shift);
-    vec n = VEC_SUB(shifted, shift);
+    vec n = VEC_ROUND(VEC_MUL(x, VEC_SET1(1.44269504f)));
     vec r = VEC_FMA(n, VEC_SET1(-0.693359375f), x);
     r = VEC_FMA(n, VEC_SET1(2.12194440e-4f), r);
     vec p = VEC_SET1(1.0f / 5040);
@@ -53,10 +51,7 @@ static inline vec RMR_NAME(exp)(vec x)
     p = VEC_FMA(p, r, VEC_SET1(1.0f / 6));
     p = VEC_FMA(p, r, VEC_SET1(0.5f));
     p = VEC_ADD(VEC_FMA(VEC_MUL(p, r), r, r), VEC_SET1(1.0f));
-    /* 2^n as 2^(n-1) times 2, since n = 128 is one too many for a float. */
-    ivec half = IVEC_SHIFT_LEFT(VEC_BITS(shifted), 23);
-    half = IVEC_ADD(half, IVEC_SET1(126 << 23));
-    return VEC_MUL(VEC_MUL(p, VEC_OF_BITS(half)), VEC_SET1(2.0f));
+    return VEC_SCALE(p, n);
 }
 
 /*

@@ -16,9 +16,6 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16")
 #endif
 
-#include "kernels/kern.h"
-#include "kernels/pack.h"
-#include "kernels/template/vmath.h"
 #define VEC_HAS_BF16 1
 #include "kernels/x86/vec_avx512_tmpl.h"
 
@@ -27,18 +24,8 @@
 #include "kernels/template/linear_tmpl.h"
 
 #define PRODUCT(name) bf16_##name
-#define LANES __m512
-#define LANE_COUNT 16
-#define LANES_ZERO _mm512_setzero_ps
-#define LANES_LOAD _mm512_loadu_ps
-#define LANES_SPREAD(p)                                                        \
-    _mm512_castsi512_ps(_mm512_set1_epi32(*(const rmr_step_bits *)(p)))
-#define LANES_STORE(p, v) _mm512_store_ps(p, v)
 #define LANES_MAC(sums, left, right)                                           \
     _mm512_dpbf16_ps(sums, (__m512bh)(left), (__m512bh)(right))
-#define TILE_ROWS 12
-#define TILE_PANELS 2
-#define FLAT_ROWS 6
 #include "kernels/template/product_tmpl.h"
 
 #define ATTENTION(name) attend_bf16_##name

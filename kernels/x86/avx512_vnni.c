@@ -15,9 +15,6 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512vnni")
 #endif
 
-#include "kernels/kern.h"
-#include "kernels/pack.h"
-#include "kernels/template/vmath.h"
 #include "kernels/x86/vec_avx512_tmpl.h"
 
 #define RMR_ROUGH 1
@@ -35,19 +32,13 @@ avx512_dpbusd(__m512i sums, __m512i left, __m512i right)
 }
 
 #define PRODUCT(name) int8_##name
-#define LANES __m512i
-#define LANE_COUNT 16
-#define LANES_ZERO _mm512_setzero_si512
-#define LANES_LOAD _mm512_loadu_si512
-#define LANES_SPREAD(p) _mm512_set1_epi32(*(const rmr_step_bits *)(p))
-#define LANES_STORE(p, v) _mm512_store_si512(p, v)
+#define PRODUCT_OF_BYTES 1
 #define LANES_MAC(sums, left, right) avx512_dpbusd(sums, left, right)
-#define TILE_ROWS 12
-#define TILE_PANELS 2
-#define FLAT_ROWS 6
 #include "kernels/template/product_tmpl.h"
 
-static void linear(const rmr_linear_args *args)
+#include "kernels/template/int4_tmpl.h"
+
+static void linear_int8(const rmr_linear_args *args)
 {
     rmr_product p = avx512_product_of(args);
     int8_multiply(&p, avx512_finish, args);
@@ -55,7 +46,8 @@ static void linear(const rmr_linear_args *args)
 
 void rmr_kern_init_avx512_vnni(rmr_kern *kern)
 {
-    kern->linear_int8 = linear;
+    kern->linear_int8 = linear_int8;
+    kern->linear_int4 = linear_int4;
 }
 
 #if defined(__clang__)

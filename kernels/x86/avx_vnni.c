@@ -14,9 +14,6 @@
 #pragma GCC target("avx2,fma,avxvnni")
 #endif
 
-#include "kernels/kern.h"
-#include "kernels/pack.h"
-#include "kernels/template/vmath.h"
 #include "kernels/x86/vec_avx2_tmpl.h"
 
 #define RMR_ROUGH 1
@@ -34,19 +31,13 @@ avx_vnni_dpbusd(__m256i sums, __m256i left, __m256i right)
 }
 
 #define PRODUCT(name) int8_##name
-#define LANES __m256i
-#define LANE_COUNT 8
-#define LANES_ZERO _mm256_setzero_si256
-#define LANES_LOAD(p) IVEC_LOAD(p)
-#define LANES_SPREAD(p) IVEC_SET1(*(const rmr_step_bits *)(p))
-#define LANES_STORE(p, v) IVEC_STORE(p, v)
+#define PRODUCT_OF_BYTES 1
 #define LANES_MAC(sums, left, right) avx_vnni_dpbusd(sums, left, right)
-#define TILE_ROWS 6
-#define TILE_PANELS 1
-#define FLAT_ROWS 3
 #include "kernels/template/product_tmpl.h"
 
-static void linear(const rmr_linear_args *args)
+#include "kernels/template/int4_tmpl.h"
+
+static void linear_int8(const rmr_linear_args *args)
 {
     rmr_product p = avx_vnni_product_of(args);
     int8_multiply(&p, avx_vnni_finish, args);
@@ -54,7 +45,8 @@ static void linear(const rmr_linear_args *args)
 
 void rmr_kern_init_avx_vnni(rmr_kern *kern)
 {
-    kern->linear_int8 = linear;
+    kern->linear_int8 = linear_int8;
+    kern->linear_int4 = linear_int4;
 }
 
 #if defined(__clang__)

@@ -3,10 +3,17 @@
  * To be included under the target attribute of a tier, and nowhere else.
  */
 #include <immintrin.h>
+#include <stdint.h>
+
+#include "kernels/kern.h"
 
 typedef __m256 vec;
 typedef __m256i ivec;
 #define VEC_WIDTH 8
+/* The tile of products, as product_tmpl.h has it. */
+#define VEC_TILE_ROWS 6
+#define VEC_TILE_PANELS 1
+#define VEC_FLAT_ROWS 3
 #define VEC_LOAD(p) _mm256_loadu_ps(p)
 #define VEC_STORE(p, v) _mm256_storeu_ps(p, v)
 #define VEC_SET1(x) _mm256_set1_ps(x)
@@ -21,15 +28,15 @@ typedef __m256i ivec;
 #define IVEC_LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
 #define IVEC_STORE(p, v) _mm256_storeu_si256((__m256i *)(p), v)
 #define IVEC_SET1(x) _mm256_set1_epi32(x)
-#define IVEC_ADD(a, b) _mm256_add_epi32(a, b)
 #define IVEC_SUB(a, b) _mm256_sub_epi32(a, b)
 #define IVEC_MUL(a, b) _mm256_mullo_epi32(a, b)
+#define IVEC_AND(a, b) _mm256_and_si256(a, b)
 #define IVEC_SHIFT_LEFT(a, n) _mm256_slli_epi32(a, n)
+#define IVEC_SHIFT_RIGHT(a, n) _mm256_srli_epi32(a, n)
 #define VEC_FROM_IVEC(a) _mm256_cvtepi32_ps(a)
 /* To a whole number; and p 2^n for whole n, as far as floats go. */
 #define VEC_ROUND(v) _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT)
 #define VEC_SCALE(p, n) vec_scale(p, n)
-#define VEC_BITS(v) _mm256_castps_si256(v)
 #define VEC_OF_BITS(a) _mm256_castsi256_ps(a)
 
 /* In two steps, since n may be beyond the exponents that there are. */
@@ -106,4 +113,39 @@ static inline void vec_store_bf16(uint16_t *to, vec v)
     __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(rounded),
                                       _mm256_extracti128_si256(rounded, 1));
     _mm_storeu_si128((__m128i *)to, halves);
+}
+
+/* sums + left right, of four bytes each, by way of products of 16 bits, whose
+ * sums in pairs always fit. (The instruction for bytes saturates.) */
+static inline __attribute__((always_inline)) ivec
+ivec_mac_bytes(ivec sums, ivec left, ivec right)
+{
+    __m256i even = _mm256_and_si256(left, _mm256_set1_epi16(255));
+    __m256i odd = _mm256_srli_epi16(left, 8);
+    __m256i right_even = _mm256_srai_epi16(_mm256_slli_epi16(right, 8), 8);
+    __m256i right_odd = _mm256_srai_epi16(right, 8);
+    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(even, right_even));
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(odd, right_odd));
+}
+
+/* The scales of as many groups as there are lanes, in each half of a lane. */
+static inline ivec ivec_int4_scales(const int8_t *from)
+{
+    ivec scales = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from));
+    return _mm256_or_si256(_mm256_and_si256(scales, _mm256_set1_epi32(0xFFFF)),
+                           _mm256_slli_epi32(scales, 16));
+}
+
+/* rmr_int4_value of the bytes: the multiplication, of 16 bits, gives the upper
+ * 17 of the product, rounded. */
+static inline ivec ivec_int4_values(ivec indexes, ivec scales)
+{
+    const ivec upper = _mm256_set1_epi16(-256);
+    ivec levels =
+        _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(
+                                (const __m128i *)rmr_int4_levels)),
+                            indexes);
+    ivec even = _mm256_mulhrs_epi16(_mm256_slli_epi16(levels, 8), scales);
+    ivec odd = _mm256_mulhrs_epi16(_mm256_and_si256(levels, upper), scales);
+    return _mm256_blendv_epi8(even, _mm256_slli_epi16(odd, 8), upper);
 }

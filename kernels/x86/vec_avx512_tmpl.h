@@ -3,10 +3,17 @@
  * be included under the target attribute of a tier, and nowhere else.
  */
 #include <immintrin.h>
+#include <stdint.h>
+
+#include "kernels/kern.h"
 
 typedef __m512 vec;
 typedef __m512i ivec;
 #define VEC_WIDTH 16
+/* The tile of products, as product_tmpl.h has it. */
+#define VEC_TILE_ROWS 12
+#define VEC_TILE_PANELS 2
+#define VEC_FLAT_ROWS 6
 #define VEC_LOAD(p) _mm512_loadu_ps(p)
 #define VEC_STORE(p, v) _mm512_storeu_ps(p, v)
 #define VEC_SET1(x) _mm512_set1_ps(x)
@@ -21,15 +28,15 @@ typedef __m512i ivec;
 #define IVEC_LOAD(p) _mm512_loadu_si512(p)
 #define IVEC_STORE(p, v) _mm512_storeu_si512(p, v)
 #define IVEC_SET1(x) _mm512_set1_epi32(x)
-#define IVEC_ADD(a, b) _mm512_add_epi32(a, b)
 #define IVEC_SUB(a, b) _mm512_sub_epi32(a, b)
 #define IVEC_MUL(a, b) _mm512_mullo_epi32(a, b)
+#define IVEC_AND(a, b) _mm512_and_si512(a, b)
 #define IVEC_SHIFT_LEFT(a, n) _mm512_slli_epi32(a, n)
+#define IVEC_SHIFT_RIGHT(a, n) _mm512_srli_epi32(a, n)
 #define VEC_FROM_IVEC(a) _mm512_cvtepi32_ps(a)
 /* To a whole number; and p 2^n for whole n, as far as floats go. */
 #define VEC_ROUND(v) _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT)
 #define VEC_SCALE(p, n) _mm512_scalef_ps(p, n)
-#define VEC_BITS(v) _mm512_castps_si512(v)
 #define VEC_OF_BITS(a) _mm512_castsi512_ps(a)
 
 /* Of a nonnegative vector, rounded to nearest even, at most 255. */
@@ -88,4 +95,39 @@ static inline void vec_store_bf16(uint16_t *to, vec v)
     __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
     _mm256_storeu_si256((__m256i *)to, halves);
 #endif
+}
+
+/* sums + left right, of four bytes each, by way of products of 16 bits, whose
+ * sums in pairs always fit. (The instruction for bytes saturates.) */
+static inline __attribute__((always_inline)) ivec
+ivec_mac_bytes(ivec sums, ivec left, ivec right)
+{
+    __m512i even = _mm512_and_si512(left, _mm512_set1_epi16(255));
+    __m512i odd = _mm512_srli_epi16(left, 8);
+    __m512i right_even = _mm512_srai_epi16(_mm512_slli_epi16(right, 8), 8);
+    __m512i right_odd = _mm512_srai_epi16(right, 8);
+    sums = _mm512_add_epi32(sums, _mm512_madd_epi16(even, right_even));
+    return _mm512_add_epi32(sums, _mm512_madd_epi16(odd, right_odd));
+}
+
+/* The scales of as many groups as there are lanes, in each half of a lane. */
+static inline ivec ivec_int4_scales(const int8_t *from)
+{
+    ivec scales = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from));
+    return _mm512_or_si512(_mm512_and_si512(scales, _mm512_set1_epi32(0xFFFF)),
+                           _mm512_slli_epi32(scales, 16));
+}
+
+/* rmr_int4_value of the bytes: the multiplication, of 16 bits, gives the upper
+ * 17 of the product, rounded. */
+static inline ivec ivec_int4_values(ivec indexes, ivec scales)
+{
+    const ivec upper = _mm512_set1_epi16(-256);
+    ivec levels = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(
+                                          (const __m128i *)rmr_int4_levels)),
+                                      indexes);
+    ivec even = _mm512_mulhrs_epi16(_mm512_slli_epi16(levels, 8), scales);
+    ivec odd = _mm512_mulhrs_epi16(_mm512_and_si512(levels, upper), scales);
+    return _mm512_mask_blend_epi8(0xAAAAAAAAAAAAAAAAu, even,
+                                  _mm512_slli_epi16(odd, 8));
 }

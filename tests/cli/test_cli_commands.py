@@ -272,7 +272,7 @@ def test_inspect_minilm(remora, model_dir):
     assert info["num_heads"] == 12
 
 
-@pytest.mark.parametrize("dtype", ["f32", "bf16", "int8"])
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "int8", "int4"])
 def test_inspect_says_the_dtype(remora, model_dir, dtype):
     done = remora("inspect", model_dir, "--dtype", dtype)
     assert re.search(rf"^dtype +{dtype}$", done.out, re.M)
@@ -283,16 +283,18 @@ def test_inspect_says_the_dtype(remora, model_dir, dtype):
 
 
 def test_inspect_says_how_large_the_weights_are(remora, model_dir):
-    """The table of words stays as it is, the matrices get smaller."""
-    sizes = [
+    """The matrices and the table of words get smaller, the rest stays."""
+    f32, bf16, int8, int4 = [
         json.loads(
             remora("inspect", model_dir, "--json", "--dtype", dtype).out
-        )["bytes"] for dtype in ("f32", "bf16", "int8")
+        )["bytes"] for dtype in ("f32", "bf16", "int8", "int4")
     ]
     matrices = 6 * 12 * 384 * 384  # weights of the six layers
-    assert sizes[0] - sizes[1] == matrices * 2
+    words = 30522 * 384
+    assert f32 - bf16 == (matrices + words) * 2
     halves = 4 * 384 * 384  # of them stay bfloat16, a byte more
-    assert 0.99 < (sizes[0] - sizes[2]) / (matrices * 3 - halves) <= 1
+    assert 0.99 < (f32 - int8) / ((matrices + words) * 3 - halves) <= 1
+    assert int4 < 0.3 * bf16
 
 
 def test_bench(remora, tiny):
@@ -321,7 +323,7 @@ def test_bench(remora, tiny):
     assert re.search(r"^peak memory: \d+ MiB$", done.out, re.M)
 
 
-@pytest.mark.parametrize("dtype", ["bf16", "int8"])
+@pytest.mark.parametrize("dtype", ["bf16", "int8", "int4"])
 def test_bench_of_a_dtype(remora, tiny, dtype):
     done = remora("bench", tiny, "--seconds", "0.1", "--dtype", dtype)
     assert (done.code, done.err) == (0, "")
@@ -434,6 +436,7 @@ def test_kernels_are_from_the_best_tier(remora):
         "linear_f32": {"scalar", "avx_vnni", "avx512_vnni", "avx512_bf16"},
         "linear_bf16": {"blas", "avx_vnni", "avx512_vnni"},
         "linear_int8": {"blas", "avx512_bf16"},
+        "linear_int4": {"blas", "avx512_bf16"},
     }
     for kernel, others in best.items():
         assert said["kernels"][kernel] == [

@@ -257,7 +257,9 @@ def sentences(remora, model_dir):
     return data, vectors(remora("embed", model_dir, stdin=data))
 
 
-@pytest.mark.parametrize("dtype, least", [("bf16", 0.9999), ("int8", 0.995)])
+@pytest.mark.parametrize("dtype, least", [
+    ("bf16", 0.9999), ("int8", 0.995), ("int4", 0.95)
+])
 def test_dtype_is_near_f32_and_not_f32(remora, model_dir, sentences, dtype,
                                        least):
     data, exact = sentences
@@ -268,7 +270,7 @@ def test_dtype_is_near_f32_and_not_f32(remora, model_dir, sentences, dtype,
     assert (rows != exact).any(axis=1).all()
 
 
-@pytest.mark.parametrize("dtype", ["bf16", "int8"])
+@pytest.mark.parametrize("dtype", ["bf16", "int8", "int4"])
 def test_dtype_has_one_vector_a_text(remora, model_dir, dtype):
     """A text alone, in a batch, and on other threads: the same bits."""
     texts = [b"card charged twice\n", b"a " * 90 + b"\n", b"blue sky\n"] * 9

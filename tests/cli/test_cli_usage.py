@@ -161,13 +161,13 @@ def test_refused(remora, arguments, message):
 
 
 @pytest.mark.parametrize("name", ["embed", "inspect", "bench"])
-@pytest.mark.parametrize("dtype", ["f64", "F32", "int4", "bf16 ", ""])
+@pytest.mark.parametrize("dtype", ["f64", "F32", "int3", "bf16 ", ""])
 def test_dtype_refused(remora, name, dtype):
     done = remora(name, "m", "--dtype", dtype)
     assert done.code == 2
     assert done.err == (
-        f'remora: --dtype: dtype "{dtype}" is not supported; f32, bf16 and '
-        f"int8 are; see remora {name} --help\n"
+        f'remora: --dtype: dtype "{dtype}" is not supported; f32, bf16, '
+        f"int8 and int4 are; see remora {name} --help\n"
     )
 
 

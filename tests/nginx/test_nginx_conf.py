@@ -72,12 +72,13 @@ REFUSED = {
     "empty name": ("remora_model '' models/tiny;", "name"),
     "control character": ("remora_model 'a\tb' models/tiny;", "control"),
     "dtype": ("remora_model minilm models/tiny dtype=f17;",
-              'dtype "f17" is not supported; f32, bf16 and int8 are'),
+              'dtype "f17" is not supported; f32, bf16, int8 and int4 are'),
     "dtype is empty": ("remora_model minilm models/tiny dtype=;",
                        'dtype "" is not supported'),
     "parameter": ("remora_model minilm models/tiny fast=yes;",
                   'invalid parameter "fast=yes": there are "dtype=f32", '
-                  '"dtype=bf16", "dtype=int8" and "sha256=HEX"'),
+                  '"dtype=bf16", "dtype=int8", "dtype=int4" and '
+                  '"sha256=HEX"'),
     "no path": ("remora_model minilm;", "invalid number of arguments"),
     "sha256 differs": (
         f"remora_model minilm models/tiny sha256={'0' * 64};", "SHA-256|0000"),
@@ -182,7 +183,7 @@ def test_several_models(nginx):
 
 def test_dtypes_of_one_directory(nginx):
     """Each name keeps its own arithmetic."""
-    names = ["f32", "bf16", "int8"]
+    names = ["f32", "bf16", "int8", "int4"]
     nginx.configure(http="".join(
         f"remora_model {name} models/all-MiniLM-L6-v2 dtype={name};"
         for name in names
@@ -191,18 +192,18 @@ def test_dtypes_of_one_directory(nginx):
         for name in [*names, "minilm"]
     ) + "location = /health { remora_health; }").start()
     texts = ["The food was delicious.", "card charged twice", "word " * 200]
-    plain, exact, bf16, int8 = [
+    plain, exact, bf16, int8, int4 = [
         numpy.array(nginx.post({"model": name, "input": texts},
                                path=f"/{name}").vectors())
         for name in ["minilm", *names]
     ]
     assert (plain == exact).all()
-    for near, least in ((bf16, 0.9999), (int8, 0.995)):
+    for near, least in ((bf16, 0.9999), (int8, 0.995), (int4, 0.95)):
         assert (near != exact).any(axis=1).all()
         assert (near * exact).sum(axis=1).min() >= least
     assert (bf16 != int8).any(axis=1).all()
     assert [model["status"] for model in nginx.get("/health").json()["models"]
-            ] == ["ok"] * 4
+            ] == ["ok"] * 5
 
 
 def test_inheritance(nginx):

@@ -52,7 +52,9 @@ def test_dtype_and_sha256_may_be_given(sql, model_dir):
     assert rows == [["f32", digest, 1536]]
 
 
-@pytest.mark.parametrize("dtype, least", [("bf16", 0.9999), ("int8", 0.995)])
+@pytest.mark.parametrize("dtype, least", [
+    ("bf16", 0.9999), ("int8", 0.995), ("int4", 0.95)
+])
 def test_a_dtype_is_another_model(sql, insert, model_dir, dtype, least):
     """Of one directory: each name keeps its own arithmetic."""
     text = "Ich wurde zweimal belastet: card charged twice"
@@ -178,9 +180,9 @@ VALUES = "INSERT INTO remora_models({columns}) VALUES ({values})"
         ("name, path", "CAST(x'6100' AS TEXT), '/m'",
          "name contains a NUL byte"),
         ("name, path, dtype", "'m', '{model}', 'f99'",
-         'dtype "f99" is not supported; f32, bf16 and int8 are'),
+         'dtype "f99" is not supported; f32, bf16, int8 and int4 are'),
         ("name, path, dtype", "'m', '{model}', ''",
-         'dtype "" is not supported; f32, bf16 and int8 are'),
+         'dtype "" is not supported; f32, bf16, int8 and int4 are'),
         ("name, path, dtype", "'m', '{model}', 1.5",
          "dtype must be TEXT, not REAL"),
         ("name, path, sha256", "'m', '{model}', 7",

@@ -67,6 +67,30 @@ static double random_value(rmr_dtype dtype, float spread)
     return value;
 }
 
+static int of_bytes(const kernel_shape *s)
+{
+    return rmr_operand_dtype(s->dtype) == RMR_DTYPE_INT8;
+}
+
+/* Any four bits with any scale: level scale / 128, halves upwards. */
+static void make_int4(kernel_linear *layer)
+{
+    const kernel_shape *s = &layer->shape;
+    size_t groups = rmr_groups(s->in), count = s->out * s->in;
+    layer->indexes = kernel_array(count, 1);
+    layer->group_scales = kernel_array(s->out * groups, 1);
+    layer->weight.group_scales = kernel_array(rmr_panels(s->out) * groups, 1);
+    for (size_t i = 0; i < s->out * groups; i++)
+        layer->group_scales[i] = (int8_t)((int)kernel_below(256) - 128);
+    for (size_t i = 0; i < count; i++) {
+        size_t group = i / s->in * groups + i % s->in / RMR_GROUP;
+        layer->indexes[i] = (uint8_t)kernel_below(16);
+        layer->w[i] = floor(rmr_int4_levels[layer->indexes[i]] *
+                                layer->group_scales[group] / 128.0 +
+                            0.5);
+    }
+}
+
 static void make_weight(kernel_linear *layer)
 {
     const kernel_shape *s = &layer->shape;
@@ -77,7 +101,9 @@ static void make_weight(kernel_linear *layer)
     layer->panels = kernel_array(rmr_panels_bytes(s->dtype, s->in, s->out), 1);
     layer->weight = (rmr_weight){
         .dtype = s->dtype, .in = s->in, .out = s->out, .panels = layer->panels};
-    if (s->dtype != RMR_DTYPE_INT8)
+    if (s->dtype == RMR_DTYPE_INT4)
+        make_int4(layer);
+    if (!of_bytes(s))
         return;
     layer->scales = kernel_array(columns, sizeof *layer->scales);
     for (size_t c = 0; c < columns; c++)
@@ -91,12 +117,13 @@ static void make_x(kernel_linear *layer)
     const kernel_shape *s = &layer->shape;
     rmr_linear_args *args = &layer->args;
     layer->left =
-        make_rows(s, rmr_row_bytes(s->dtype, s->in), RMR_STEP, &args->x_stride);
+        make_rows(s, rmr_row_bytes(rmr_operand_dtype(s->dtype), s->in),
+                  RMR_STEP, &args->x_stride);
     args->x = layer->left;
     layer->x = kernel_array(s->rows * s->in, sizeof *layer->x);
     for (size_t i = 0; i < s->rows * s->in; i++)
         layer->x[i] = random_value(s->dtype, 2);
-    if (s->dtype != RMR_DTYPE_INT8)
+    if (!of_bytes(s))
         return;
     layer->row_scales = kernel_array(s->rows, sizeof *layer->row_scales);
     for (size_t r = 0; r < s->rows; r++) {
@@ -140,6 +167,8 @@ kernel_linear kernel_linear_make(const kernel_tier *tier,
     make_weight(&layer);
     make_x(&layer);
     make_y(&layer);
+    layer.args.scratch =
+        kernel_array(rmr_linear_scratch(shape->dtype, shape->in), 1);
     if (shape->has_bias)
         layer.args.bias = layer.bias = kernel_floats(shape->out, 1);
     kernel_linear_pack(tier, &layer);
@@ -162,8 +191,12 @@ void kernel_linear_pack(const kernel_tier *tier, kernel_linear *layer)
         tier->kern.pack_f32(s->in, s->out, values, layer->panels);
     else if (s->dtype == RMR_DTYPE_BF16)
         rmr_pack_bf16(s->in, s->out, values, layer->panels);
-    else
+    else if (s->dtype == RMR_DTYPE_INT8)
         rmr_pack_int8(s->in, s->out, bytes, layer->panels,
+                      (int32_t *)layer->weight.sums);
+    else
+        rmr_pack_int4(s->in, s->out, layer->indexes, layer->group_scales,
+                      layer->panels, (int8_t *)layer->weight.group_scales,
                       (int32_t *)layer->weight.sums);
     kernel_release_to(tier, mark);
 }
@@ -174,7 +207,7 @@ void kernel_linear_write_x(kernel_linear *layer)
     for (size_t r = 0; r < s->rows; r++) {
         char *row = (char *)layer->left + r * layer->args.x_stride;
         const double *x = layer->x + r * s->in;
-        memset(row, 0, rmr_row_bytes(s->dtype, s->in));
+        memset(row, 0, rmr_row_bytes(rmr_operand_dtype(s->dtype), s->in));
         for (size_t i = 0; i < s->in; i++) {
             if (s->dtype == RMR_DTYPE_F32)
                 ((float *)row)[i] = (float)x[i];
@@ -194,8 +227,10 @@ static void call(const kernel_tier *tier, const rmr_linear_args *args)
         tier->kern.linear_f32(args);
     else if (args->weight->dtype == RMR_DTYPE_BF16)
         tier->kern.linear_bf16(args);
-    else
+    else if (args->weight->dtype == RMR_DTYPE_INT8)
         tier->kern.linear_int8(args);
+    else
+        tier->kern.linear_int4(args);
 }
 
 void kernel_linear_run(const kernel_tier *tier, const kernel_linear *layer)
@@ -254,7 +289,7 @@ static double sum_of(const kernel_linear *layer, size_t row, size_t column,
         sum += x[i] * w[i];
         size += fabs(x[i] * w[i]);
     }
-    if (s->dtype == RMR_DTYPE_INT8) {
+    if (of_bytes(s)) {
         sum *= (double)layer->row_scales[row].scale * layer->scales[column];
         *bound = 3.001 * KERNEL_U * fabs(sum);
     } else if (s->dtype == RMR_DTYPE_BF16) {

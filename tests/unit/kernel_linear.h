@@ -24,14 +24,14 @@ typedef struct kernel_shape {
     kernel_residual residual;
     rmr_dtype y_dtype;
     int is_loose; /* gaps between rows, and before the guard page */
-    int is_plain; /* int8: units of 1, so that y is the sum itself */
+    int is_plain; /* bytes: units of 1, so that y is the sum itself */
 } kernel_shape;
 
 typedef struct kernel_linear {
     kernel_shape shape;
     rmr_weight weight;
     rmr_linear_args args; /* its weight is not set */
-    /* What is multiplied, [rows, in] and [out, in]: exact. Of int8 without the
+    /* What is multiplied, [rows, in] and [out, in]: exact. Of bytes without the
      * units: q - zero, and whole numbers. */
     double *x, *w;
     /* What can be changed before a kernel runs. */
@@ -39,7 +39,10 @@ typedef struct kernel_linear {
     rmr_row_scale *row_scales;
     float *bias;
     float *residual; /* [rows, out], also where y was the residual */
-    float *scales;   /* int8: of the weight */
+    float *scales;   /* bytes: of the weight */
+    /* int4: what w is made of, [out, in] and [out, rmr_groups(in)]. */
+    uint8_t *indexes;
+    int8_t *group_scales;
 } kernel_linear;
 
 /* All columns, bias, no more, y of float32, nothing loose. */
@@ -54,11 +57,10 @@ kernel_shape kernel_any_shape(rmr_dtype dtype, size_t rows, size_t in,
 kernel_linear kernel_linear_make(const kernel_tier *tier,
                                  const kernel_shape *shape);
 
-/* Packs w again, after a change of it: float32 and bfloat16 values exactly,
- * int8 values in order [out, in]. */
+/* Packs w again, after a change of it (or of what int4's is made of). */
 void kernel_linear_pack(const kernel_tier *tier, kernel_linear *layer);
 
-/* Writes x, after a change of it, and of row_scales for int8, into the left
+/* Writes x, after a change of it, and of row_scales for bytes, into the left
  * operand. */
 void kernel_linear_write_x(kernel_linear *layer);
 

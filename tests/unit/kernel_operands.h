@@ -25,10 +25,12 @@
 #define KERNEL_HOME_linear_f32 LINEAR
 #define KERNEL_HOME_linear_bf16 LINEAR
 #define KERNEL_HOME_linear_int8 INTEGER
+#define KERNEL_HOME_linear_int4 INTEGER
 #define KERNEL_HOME_attention_f32 ATTENTION
 #define KERNEL_HOME_attention_bf16 ATTENTION
 #define KERNEL_HOME_to_bf16 PACKED
 #define KERNEL_HOME_quantize_rows PACKED
+#define KERNEL_HOME_table_row PACKED
 #define KERNEL_HOME_layer_norm TABLE
 #define KERNEL_HOME_activate TABLE
 #define KERNEL_HOME_add TABLE

@@ -1,5 +1,6 @@
 /*
- * test_kernels_int8.c - linear layers of bytes in every tier: whole numbers
+ * test_kernels_int8.c - linear layers of bytes in every tier, and of half bytes
+ * that are made such: whole numbers
  * exactly, the extremes of both operands included, and the same bits in all
  * tiers and in any company. It must never allow a sum to saturate.
  */
@@ -18,9 +19,10 @@ enum { MAX_TAIL = 40, MAX_COLUMNS = 50 };
 /* --------------------------------------------------------------- exact sums */
 
 /* Units of 1, no more: y is the sum itself, rounded once from its 32 bits. */
-static kernel_shape sum_shape(size_t rows, size_t in, size_t out)
+static kernel_shape sum_shape(rmr_dtype dtype, size_t rows, size_t in,
+                              size_t out)
 {
-    kernel_shape shape = kernel_plain_shape(RMR_DTYPE_INT8, rows, in, out);
+    kernel_shape shape = kernel_plain_shape(dtype, rows, in, out);
     shape.is_plain = 1;
     shape.has_bias = 0;
     return shape;
@@ -55,10 +57,10 @@ static void check_sums(const kernel_tier *tier, kernel_linear *layer)
 
 /* Random bytes about the middle, so that a sum has fewer than 24 bits and is
  * seen to the last one. */
-static void check_random_sums(const kernel_tier *tier, size_t rows, size_t in,
-                              size_t out)
+static void check_random_sums(const kernel_tier *tier, rmr_dtype dtype,
+                              size_t rows, size_t in, size_t out)
 {
-    kernel_shape shape = sum_shape(rows, in, out);
+    kernel_shape shape = sum_shape(dtype, rows, in, out);
     kernel_linear layer = kernel_linear_make(tier, &shape);
     for (size_t r = 0; r < rows; r++) {
         int32_t zero = in > 400 ? 128 : (int32_t)kernel_below(256);
@@ -72,18 +74,22 @@ static void check_random_sums(const kernel_tier *tier, size_t rows, size_t in,
     kernel_release(tier);
 }
 
-static void check_exact(const kernel_tier *tier)
+static void check_exact(const kernel_tier *tier, rmr_dtype dtype)
 {
     for (size_t n = 1; n <= MAX_TAIL; n++) {
-        check_random_sums(tier, n, 1 + kernel_below(60), 1 + kernel_below(150));
-        check_random_sums(tier, 1 + kernel_below(30), n, 1 + kernel_below(50));
-        check_random_sums(tier, n, n % 2 ? 384 : 1536, 1 + kernel_below(50));
+        check_random_sums(tier, dtype, n, 1 + kernel_below(60),
+                          1 + kernel_below(150));
+        check_random_sums(tier, dtype, 1 + kernel_below(30), n,
+                          1 + kernel_below(50));
+        check_random_sums(tier, dtype, n, n % 2 ? 384 : 1536,
+                          1 + kernel_below(50));
     }
     for (size_t n = 1; n <= MAX_COLUMNS; n++)
-        check_random_sums(tier, 1 + kernel_below(40), 1 + kernel_below(50), n);
+        check_random_sums(tier, dtype, 1 + kernel_below(40),
+                          1 + kernel_below(50), n);
     for (size_t rows = 1; rows <= MAX_TAIL; rows++) {
         for (size_t panels = 1; panels <= 9; panels++)
-            check_random_sums(tier, rows, 1 + kernel_below(9),
+            check_random_sums(tier, dtype, rows, 1 + kernel_below(9),
                               panels * RMR_PANEL - kernel_below(RMR_PANEL));
     }
 }
@@ -117,7 +123,7 @@ static int extreme_byte(size_t pattern, size_t i)
 static void check_extreme_sums(const kernel_tier *tier, size_t rows, size_t in,
                                size_t out, int32_t zero)
 {
-    kernel_shape shape = sum_shape(rows, in, out);
+    kernel_shape shape = sum_shape(RMR_DTYPE_INT8, rows, in, out);
     kernel_linear layer = kernel_linear_make(tier, &shape);
     for (size_t i = 0; i < out * in; i++)
         layer.w[i] = extreme_weight(i / in, i % in);
@@ -147,34 +153,34 @@ static void check_extremes(const kernel_tier *tier)
 
 /* ------------------------------------------------------------- whole layers */
 
-static kernel_shape any_shape(size_t n)
+static kernel_shape any_shape(rmr_dtype dtype, size_t n)
 {
     size_t rows = n % 2 ? n : 1 + kernel_below(40);
     size_t in = n % 10 == 9 ? 384 : 1 + kernel_below(70);
-    return kernel_any_shape(RMR_DTYPE_INT8, rows, in, kernel_below(151));
+    return kernel_any_shape(dtype, rows, in, kernel_below(151));
 }
 
-static void check_layers(const kernel_tier *tier)
+static void check_layers(const kernel_tier *tier, rmr_dtype dtype)
 {
     for (size_t n = 0; n <= 3 * MAX_TAIL; n++) {
-        kernel_shape shape = any_shape(n % (MAX_TAIL + 1));
+        kernel_shape shape = any_shape(dtype, n % (MAX_TAIL + 1));
         kernel_linear_try(tier, &shape);
     }
     const size_t plain[][3] = {{0, 0, 0}, {3, 0, 37}, {257, 33, 65}, {5, 9, 0}};
     for (size_t i = 0; i < LENGTH(plain); i++) {
-        kernel_shape shape = kernel_plain_shape(RMR_DTYPE_INT8, plain[i][0],
-                                                plain[i][1], plain[i][2]);
+        kernel_shape shape =
+            kernel_plain_shape(dtype, plain[i][0], plain[i][1], plain[i][2]);
         kernel_linear_try(tier, &shape);
     }
 }
 
 /* Only the polynomials of an activation are left to a tier, which may fuse
  * their products and sums: all else has the same bits as scalar C. */
-static void check_as_scalar(const kernel_tier *tier)
+static void check_as_scalar(const kernel_tier *tier, rmr_dtype dtype)
 {
     const kernel_tier scalar = kernel_tier_at(0);
     for (size_t n = 1; n <= 2 * MAX_TAIL; n++) {
-        kernel_shape shape = any_shape(n);
+        kernel_shape shape = any_shape(dtype, n);
         shape.activation =
             kernel_one_in(2) ? RMR_ACTIVATION_NONE : RMR_ACTIVATION_RELU;
         shape.residual =
@@ -192,10 +198,10 @@ static void check_as_scalar(const kernel_tier *tier)
 }
 
 /* Any rows and columns alone are those of the whole. */
-static void check_parts(const kernel_tier *tier)
+static void check_parts(const kernel_tier *tier, rmr_dtype dtype)
 {
     for (size_t n = 1; n <= MAX_TAIL; n++) {
-        kernel_shape shape = any_shape(n);
+        kernel_shape shape = any_shape(dtype, n);
         shape.first = 0;
         shape.last = shape.out;
         kernel_linear layer = kernel_linear_make(tier, &shape);
@@ -221,12 +227,12 @@ static void check_parts(const kernel_tier *tier)
 
 /* A row's scale that is not finite shows in all of the row, and nowhere else.
  */
-static void check_poison(const kernel_tier *tier)
+static void check_poison(const kernel_tier *tier, rmr_dtype dtype)
 {
     const float bad[] = {NAN, INFINITY};
     for (size_t n = 1; n <= MAX_TAIL; n++) {
-        kernel_shape shape = kernel_plain_shape(
-            RMR_DTYPE_INT8, n, 1 + kernel_below(40), 1 + kernel_below(80));
+        kernel_shape shape = kernel_plain_shape(dtype, n, 1 + kernel_below(40),
+                                                1 + kernel_below(80));
         size_t row = kernel_below(n);
         kernel_linear layer = kernel_linear_make(tier, &shape);
         kernel_linear_run(tier, &layer);
@@ -245,15 +251,36 @@ static void check_poison(const kernel_tier *tier)
     }
 }
 
+static void check_all(const kernel_tier *tier, rmr_dtype dtype)
+{
+    check_exact(tier, dtype);
+    check_layers(tier, dtype);
+    check_as_scalar(tier, dtype);
+    check_parts(tier, dtype);
+    check_poison(tier, dtype);
+}
+
+static void check_int8(const kernel_tier *tier)
+{
+    check_extremes(tier);
+    check_all(tier, RMR_DTYPE_INT8);
+}
+
+static void check_int4(const kernel_tier *tier)
+{
+    check_all(tier, RMR_DTYPE_INT4);
+}
+
 static void test_linear_int8(void **unused)
 {
     (void)unused;
-    KERNEL_EACH_TIER(linear_int8, check_exact);
-    KERNEL_EACH_TIER(linear_int8, check_extremes);
-    KERNEL_EACH_TIER(linear_int8, check_layers);
-    KERNEL_EACH_TIER(linear_int8, check_as_scalar);
-    KERNEL_EACH_TIER(linear_int8, check_parts);
-    KERNEL_EACH_TIER(linear_int8, check_poison);
+    KERNEL_EACH_TIER(linear_int8, check_int8);
+}
+
+static void test_linear_int4(void **unused)
+{
+    (void)unused;
+    KERNEL_EACH_TIER(linear_int4, check_int4);
 }
 
 int main(void)

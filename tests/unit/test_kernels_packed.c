@@ -111,6 +111,48 @@ static void check_pack_int8(const kernel_tier *tier, size_t in, size_t out)
     kernel_release(tier);
 }
 
+/* The byte of input i of column c, of which it is the lower half or, in every
+ * second step, the upper one. */
+static unsigned int4_at(const uint8_t *panels, size_t in, size_t i, size_t c)
+{
+    size_t groups = (in + RMR_GROUP - 1) / RMR_GROUP;
+    size_t pair = i / 8, column = c % RMR_PANEL;
+    size_t at = c / RMR_PANEL * groups * 4 + pair;
+    uint8_t byte = panels[(at * RMR_PANEL + column) * 4 + i % 4];
+    return i % 8 < 4 ? byte & 15 : byte >> 4;
+}
+
+static void check_pack_int4(const kernel_tier *tier, size_t in, size_t out)
+{
+    size_t groups = rmr_groups(in), columns = rmr_panels(out);
+    uint8_t *indexes = kernel_array(in * out, 1);
+    int8_t *scales = kernel_array(out * groups, 1);
+    uint8_t *panels =
+        kernel_array(rmr_panels_bytes(RMR_DTYPE_INT4, in, out), 1);
+    int8_t *packed = kernel_array(columns * groups, 1);
+    int32_t *sums = kernel_array(columns, sizeof *sums);
+    for (size_t i = 0; i < in * out; i++)
+        indexes[i] = (uint8_t)kernel_below(16);
+    for (size_t i = 0; i < out * groups; i++)
+        scales[i] = (int8_t)((int)kernel_below(256) - 128);
+    rmr_pack_int4(in, out, indexes, scales, panels, packed, sums);
+    for (size_t c = 0; c < columns; c++) {
+        double sum = 0;
+        for (size_t i = 0; i < groups * RMR_GROUP; i++) {
+            size_t at = c / RMR_PANEL * groups + i / RMR_GROUP;
+            int is_there = c < out && i < in;
+            int scale = c < out ? scales[c * groups + i / RMR_GROUP] : 0;
+            unsigned index = is_there ? indexes[c * in + i] : 0;
+            kernel_true(tier, int4_at(panels, in, i, c) == index);
+            kernel_true(tier, packed[at * RMR_PANEL + c % RMR_PANEL] == scale);
+            if (is_there)
+                sum += floor(rmr_int4_levels[index] * scale / 128.0 + 0.5);
+        }
+        kernel_near(tier, "sums", c, sums[c], sum, 0);
+    }
+    kernel_release(tier);
+}
+
 typedef void check_pack(const kernel_tier *tier, size_t in, size_t out);
 
 static void check_pack_shapes(const kernel_tier *tier, check_pack *check)
@@ -139,6 +181,7 @@ static void check_other_packs(const kernel_tier *tier)
 {
     check_pack_shapes(tier, check_pack_bf16);
     check_pack_shapes(tier, check_pack_int8);
+    check_pack_shapes(tier, check_pack_int4);
 }
 
 /* What is not a tier's own is tried once. */
@@ -184,16 +227,90 @@ static void check_quantize_int8(const kernel_tier *tier, size_t in, size_t out,
     kernel_release(tier);
 }
 
+/* The square error of a group with a scale, each value by its best index. */
+static double int4_error(size_t count, const double *x, int scale)
+{
+    double error = 0;
+    for (size_t i = 0; i < count; i++) {
+        double least = INFINITY;
+        for (unsigned index = 0; index < 16; index++) {
+            double off = x[i] - rmr_int4_value(index, (int8_t)scale);
+            least = fmin(least, off * off);
+        }
+        error += least;
+    }
+    return error;
+}
+
+/* A group's scale and indexes are nearly as good as the best of all. */
+static void check_int4_group(const kernel_tier *tier, size_t count,
+                             const float *w, const uint8_t *indexes, int scale,
+                             double unit)
+{
+    double x[RMR_GROUP], error = 0, least = INFINITY, largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        x[i] = w[i] / unit;
+        largest = fmax(largest, fabs(x[i]));
+        double off = x[i] - rmr_int4_value(indexes[i], (int8_t)scale);
+        error += off * off;
+    }
+    for (int any = -127; any <= 127; any++)
+        least = fmin(least, int4_error(count, x, any));
+    /* Few values may fit some scale by chance. */
+    double chance = count < RMR_GROUP ? 0.04 * largest : 0;
+    if (error > 1.3 * least + (double)count * (chance * chance + 0.1))
+        kernel_fail(tier, "a group of %zu has the error %g, not %g", count,
+                    error, least);
+}
+
+static void check_quantize_int4(const kernel_tier *tier, size_t in, size_t out,
+                                float spread)
+{
+    size_t groups = rmr_groups(in), row_bytes = (in + 1) / 2;
+    float *weight = kernel_floats(in * out, spread);
+    uint8_t *indexes = kernel_array(in * out, 1);
+    uint8_t *bytes = kernel_array(row_bytes * out, 1);
+    int8_t *group_scales = kernel_array(groups * out, 1);
+    int8_t *same_groups = kernel_array(groups * out, 1);
+    float *scales = kernel_array(out, sizeof *scales);
+    float *same = kernel_array(out, sizeof *same);
+    if (out > 2) /* a column of zeros */
+        memset(weight + in, 0, in * sizeof *weight);
+    rmr_quantize_int4(in, out, weight, indexes, group_scales, scales);
+    rmr_quantize_int4_rows(in, out, weight, bytes, same_groups, same);
+    kernel_same(tier, "scales", scales, same, out, sizeof *same);
+    kernel_same(tier, "scales of groups", group_scales, same_groups,
+                groups * out, 1);
+    for (size_t i = 0; i < in * out; i++) {
+        uint8_t byte = bytes[i / in * row_bytes + i % in / 2];
+        unsigned index = i % in % 2 ? byte >> 4 : byte & 15;
+        kernel_true(tier, index == indexes[i]);
+    }
+    for (size_t g = 0; g < groups * out; g++) {
+        size_t c = g / groups, first = g % groups * RMR_GROUP;
+        size_t count = in - first < RMR_GROUP ? in - first : RMR_GROUP;
+        size_t at = c * in + first;
+        kernel_true(tier, isfinite(scales[c]) && scales[c] > 0);
+        check_int4_group(tier, count, weight + at, indexes + at,
+                         group_scales[g], scales[c]);
+    }
+    kernel_release(tier);
+}
+
 static void check_quantize_weights(const kernel_tier *tier)
 {
     for (size_t n = 0; n <= MAX_TAIL; n++) {
         check_quantize_int8(tier, n, 1 + kernel_below(40), 1);
         check_quantize_int8(tier, 1 + kernel_below(40), n, 0.01f);
+        check_quantize_int4(tier, n, 1 + kernel_below(4), 1);
+        check_quantize_int4(tier, 1 + kernel_below(100), n % 5, 0.01f);
     }
     check_quantize_int8(tier, 384, 64, 0.1f);
     /* Of every size, down to where a unit cannot be told from 0. */
     for (int exponent = -149; exponent <= 127; exponent++)
         check_quantize_int8(tier, 1 + kernel_below(20), 8, ldexpf(1, exponent));
+    for (int exponent = -149; exponent <= 127; exponent += 4)
+        check_quantize_int4(tier, 1 + kernel_below(40), 3, ldexpf(1, exponent));
 }
 
 static void test_quantize_weights(void **unused)
@@ -451,6 +568,81 @@ static void test_quantize_rows(void **unused)
     KERNEL_EACH_TIER(quantize_rows, check_bytes_poison);
     KERNEL_EACH_TIER(quantize_rows, check_bytes_sizes);
     KERNEL_EACH_TIER(quantize_rows, check_bytes_factors);
+}
+
+/* ------------------------------------------------------------------- tables */
+
+typedef struct table_case {
+    rmr_table table;
+    unsigned char *values;
+    float *scales;
+    int8_t *groups;
+} table_case;
+
+static table_case make_table(rmr_dtype dtype, size_t rows, size_t columns)
+{
+    size_t bytes = rows * rmr_table_row_bytes(dtype, columns);
+    table_case c = {.values = kernel_array(bytes, 1)};
+    for (size_t i = 0; i < bytes; i++)
+        c.values[i] = (unsigned char)kernel_below(256);
+    c.scales = kernel_floats(rows, 1);
+    c.groups = kernel_array(rows * rmr_groups(columns), 1);
+    for (size_t i = 0; i < rows * rmr_groups(columns); i++)
+        c.groups[i] = (int8_t)((int)kernel_below(256) - 128);
+    c.table = (rmr_table){.dtype = dtype,
+                          .rows = rows,
+                          .columns = columns,
+                          .values = c.values,
+                          .scales = c.scales,
+                          .group_scales = c.groups};
+    return c;
+}
+
+/* What is in the table, by the definitions. */
+static float entry_of(const table_case *c, size_t row, size_t column)
+{
+    size_t columns = c->table.columns, i = row * columns + column;
+    unsigned byte = c->values[row * ((columns + 1) / 2) + column / 2];
+    unsigned index = column % 2 ? byte >> 4 : byte & 15;
+    int group = c->groups[row * rmr_groups(columns) + column / RMR_GROUP];
+    switch (c->table.dtype) {
+    case RMR_DTYPE_F32:
+        return ((const float *)c->table.values)[i];
+    case RMR_DTYPE_BF16:
+        return kernel_from_bf16(((const uint16_t *)c->table.values)[i]);
+    case RMR_DTYPE_INT8:
+        return c->scales[row] * (float)(int8_t)c->values[i];
+    case RMR_DTYPE_INT4:
+        return c->scales[row] *
+               (float)floor(rmr_int4_levels[index] * group / 128.0 + 0.5);
+    }
+    return NAN;
+}
+
+static void check_table(const kernel_tier *tier)
+{
+    for (size_t n = 0; n < 4 * 3 * MAX_TAIL; n++) {
+        size_t columns = n / 4 < MAX_TAIL ? n / 4 : 1 + kernel_below(400);
+        size_t rows = 1 + kernel_below(5), row = kernel_below(rows);
+        table_case c = make_table((rmr_dtype)(n % 4), rows, columns);
+        float *y = kernel_array(columns, sizeof *y);
+        tier->kern.table_row(&c.table, row, y);
+        for (size_t i = 0; i < columns; i++) {
+            float expected = entry_of(&c, row, i);
+            if (isnan(expected))
+                kernel_true(tier, isnan(y[i]));
+            else
+                kernel_same(tier, "a row of a table", &y[i], &expected, 1,
+                            sizeof expected);
+        }
+        kernel_release(tier);
+    }
+}
+
+static void test_table_row(void **unused)
+{
+    (void)unused;
+    KERNEL_EACH_TIER(table_row, check_table);
 }
 
 int main(void)

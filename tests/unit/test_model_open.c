@@ -128,16 +128,16 @@ static void test_names(void **state)
     (void)state;
     rmr_error err = {0};
     rmr_dtype dtype = (rmr_dtype)7;
-    expect_failure(rmr_dtype_parse("int3", &dtype, &err), &err,
-                   RMR_ERR_UNSUPPORTED,
-                   "dtype \"int3\" is not supported; f32, bf16 and int8 are");
+    expect_failure(
+        rmr_dtype_parse("int3", &dtype, &err), &err, RMR_ERR_UNSUPPORTED,
+        "dtype \"int3\" is not supported; f32, bf16, int8 and int4 are");
     expect_failure(rmr_dtype_parse("", &dtype, &err), &err, RMR_ERR_UNSUPPORTED,
                    "f32");
     expect_failure(rmr_dtype_parse("F32", &dtype, &err), &err,
                    RMR_ERR_UNSUPPORTED, "F32");
     assert_int_equal(dtype, 7);
-    static const char *const names[] = {"f32", "bf16", "int8"};
-    for (int i = RMR_DTYPE_F32; i <= RMR_DTYPE_INT8; i++) {
+    static const char *const names[] = {"f32", "bf16", "int8", "int4"};
+    for (int i = RMR_DTYPE_F32; i <= RMR_DTYPE_INT4; i++) {
         assert_string_equal(rmr_dtype_name((rmr_dtype)i), names[i]);
         expect_ok(rmr_dtype_parse(names[i], &dtype, &err), &err);
         assert_int_equal(dtype, i);

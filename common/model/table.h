@@ -1,0 +1,16 @@
+/*
+ * table.h - an embedding table in the type that a model is opened with.
+ */
+#ifndef RMR_MODEL_TABLE_H
+#define RMR_MODEL_TABLE_H
+
+#include "common/model/safetensors.h"
+#include "kernels/kern.h"
+
+/* Takes the tensor `name` [rows, columns]; what the table points to is owned by
+ * the weights. Errors: those of rmr_weights_f32. */
+rmr_status rmr_table_bind(rmr_table *table, rmr_weights *weights,
+                          const char *name, size_t rows, size_t columns,
+                          rmr_dtype dtype, rmr_error *err);
+
+#endif
