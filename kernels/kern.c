@@ -6,14 +6,69 @@
 
 #include "config.h"
 
-#if defined(__x86_64__) && RMR_CC_AVX_VNNI
+#if defined(__x86_64__)
 #include <cpuid.h>
+#endif
 
+/* Each leaves to the tier below it what its tiles do not fit. */
+#if defined(__x86_64__) && defined(__linux__)
+#if RMR_CC_AMX_INT8 && RMR_CC_AVX512_VNNI
+#define HAS_AMX_INT8 1
+#endif
+#if RMR_CC_AMX_BF16 && RMR_CC_AVX512_BF16
+#define HAS_AMX_BF16 1
+#endif
+#endif
+
+#if HAS_AMX_INT8 || HAS_AMX_BF16
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+#if defined(__x86_64__) && RMR_CC_AVX_VNNI
 /* Not all compilers know its name: leaf 7, subleaf 1, bit 4 of EAX. */
 static int has_avx_vnni(void)
 {
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
+}
+#endif
+
+#if HAS_AMX_INT8 || HAS_AMX_BF16
+/*
+ * True when the system saves the tiles' registers, components 17 and 18 of
+ * XCR0. Linux does so for a process that asked for the larger one: then for all
+ * its threads, also those that run already, and for what it forks, until it
+ * executes another program; to ask again changes nothing. Where a thread has a
+ * stack for signals that the registers do not fit on, the answer is no; after a
+ * yes such a stack can no longer be set (Linux, arch/x86/xstate).
+ */
+static int may_use_tiles(void)
+{
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    uint32_t low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low >> 17 & 3) == 3 &&
+           syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+
+/* Of a CPU with AVX-512: leaf 7, bits 22, 24 and 25 of EDX. */
+static uint32_t amx_tiers(uint32_t below)
+{
+    enum { BF16 = 1 << 22, TILES = 1 << 24, INT8 = 1 << 25 };
+    unsigned a, b, c, d;
+    uint32_t tiers = 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & TILES))
+        return 0;
+#if HAS_AMX_INT8
+    if (below & RMR_TIER_AVX512_VNNI && d & INT8)
+        tiers |= RMR_TIER_AMX_INT8;
+#endif
+#if HAS_AMX_BF16
+    if (below & RMR_TIER_AVX512_BF16 && d & BF16)
+        tiers |= RMR_TIER_AMX_BF16;
+#endif
+    return tiers && may_use_tiles() ? tiers : 0;
 }
 #endif
 
@@ -48,6 +103,10 @@ uint32_t rmr_kern_tiers(void)
     if (tiers & RMR_TIER_AVX512 && __builtin_cpu_supports("avx512bf16"))
         tiers |= RMR_TIER_AVX512_BF16;
 #endif
+#if HAS_AMX_INT8 || HAS_AMX_BF16
+    if (tiers & RMR_TIER_AVX512)
+        tiers |= amx_tiers(tiers);
+#endif
     return tiers;
 }
 
@@ -75,5 +134,13 @@ void rmr_kern_init(rmr_kern *kern, uint32_t tiers)
 #if defined(__x86_64__) && RMR_CC_AVX512_BF16
     if (tiers & RMR_TIER_AVX512_BF16)
         rmr_kern_init_avx512_bf16(kern);
+#endif
+#if HAS_AMX_INT8
+    if (tiers & RMR_TIER_AMX_INT8)
+        rmr_kern_init_amx_int8(kern);
+#endif
+#if HAS_AMX_BF16
+    if (tiers & RMR_TIER_AMX_BF16)
+        rmr_kern_init_amx_bf16(kern);
 #endif
 }

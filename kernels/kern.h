@@ -201,9 +201,12 @@ enum {
     RMR_TIER_AVX512 = 1 << 3,      /* x86 with AVX-512 F, BW, DQ, VL */
     RMR_TIER_AVX512_VNNI = 1 << 4, /* and products of bytes */
     RMR_TIER_AVX512_BF16 = 1 << 5, /* and of bfloat16 */
+    RMR_TIER_AMX_INT8 = 1 << 6,    /* products of tiles of bytes, */
+    RMR_TIER_AMX_BF16 = 1 << 7,    /* of bfloat16: above the two before */
 };
 
-/* The tiers that this CPU and its operating system can run. */
+/* The tiers that this CPU and its operating system can run. Where the CPU has
+ * AMX it asks Linux to let the process use it: see kern.c. */
 uint32_t rmr_kern_tiers(void);
 
 /* Fills the table: scalar first, then every tier in the mask, in rising order.
@@ -219,5 +222,7 @@ void rmr_kern_init_avx_vnni(rmr_kern *kern);
 void rmr_kern_init_avx512(rmr_kern *kern);
 void rmr_kern_init_avx512_vnni(rmr_kern *kern);
 void rmr_kern_init_avx512_bf16(rmr_kern *kern);
+void rmr_kern_init_amx_int8(rmr_kern *kern);
+void rmr_kern_init_amx_bf16(rmr_kern *kern);
 
 #endif

@@ -30,6 +30,8 @@ static const struct {
     {RMR_TIER_AVX512, "avx512"},
     {RMR_TIER_AVX512_VNNI, "avx512_vnni"},
     {RMR_TIER_AVX512_BF16, "avx512_bf16"},
+    {RMR_TIER_AMX_INT8, "amx_int8"},
+    {RMR_TIER_AMX_BF16, "amx_bf16"},
 };
 
 enum { NUM_TIERS = sizeof tiers / sizeof *tiers };

@@ -2,8 +2,14 @@
  * int4_tmpl.h - products with weights of int4, once for each tier's product of
  * bytes: some panels at a time become int8 in the scratch space, and all rows
  * pass them there. Before it is included there must be int8_multiply and the
- * tier's vectors, with ivec_int4_scales and ivec_int4_values.
+ * tier's vectors, with ivec_int4_scales and ivec_int4_values, and, where it is
+ * not as many as the tile's width, how many panels at a time: INT4_PANELS(rows)
+ * (rmr_linear_scratch has room for 4).
  */
+#ifndef INT4_PANELS
+#define INT4_PANELS(rows)                                                      \
+    ((rows) <= VEC_FLAT_ROWS ? 2 * VEC_TILE_PANELS : VEC_TILE_PANELS)
+#endif
 
 /* A group of a panel: RMR_GROUP inputs, as steps of int8. */
 static inline void int4_unpack_group(const char *packed, const int8_t *scales,
@@ -45,9 +51,7 @@ static void int4_unpack(const rmr_weight *weight, size_t panel, size_t panels,
 
 static void linear_int4(const rmr_linear_args *args)
 {
-    /* As many panels as the product takes at a time. */
-    size_t panels =
-        args->rows <= VEC_FLAT_ROWS ? 2 * VEC_TILE_PANELS : VEC_TILE_PANELS;
+    size_t panels = INT4_PANELS(args->rows);
     rmr_linear_args part = *args;
     for (size_t c = args->first; c < args->last; c = part.last) {
         size_t left = args->last - c;

@@ -16,6 +16,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16")
 #endif
 
+#include "kernels/x86/avx512_products.h"
 #define VEC_HAS_BF16 1
 #include "kernels/x86/vec_avx512_tmpl.h"
 
@@ -35,7 +36,7 @@
 #define STORE(to, v) vec_store_bf16(to, v)
 #include "kernels/template/attention_tmpl.h"
 
-static void linear(const rmr_linear_args *args)
+void rmr_avx512_bf16_linear(const rmr_linear_args *args)
 {
     rmr_product p = avx512_product_of(args);
     bf16_multiply(&p, avx512_finish, args);
@@ -43,7 +44,7 @@ static void linear(const rmr_linear_args *args)
 
 void rmr_kern_init_avx512_bf16(rmr_kern *kern)
 {
-    kern->linear_bf16 = linear;
+    kern->linear_bf16 = rmr_avx512_bf16_linear;
     kern->attention_bf16 = attend_bf16_head;
     kern->has_bf16_attention = 1;
 }

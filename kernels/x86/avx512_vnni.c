@@ -15,6 +15,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512vnni")
 #endif
 
+#include "kernels/x86/avx512_products.h"
 #include "kernels/x86/vec_avx512_tmpl.h"
 
 #define RMR_ROUGH 1
@@ -38,16 +39,21 @@ avx512_dpbusd(__m512i sums, __m512i left, __m512i right)
 
 #include "kernels/template/int4_tmpl.h"
 
-static void linear_int8(const rmr_linear_args *args)
+void rmr_avx512_vnni_linear_int8(const rmr_linear_args *args)
 {
     rmr_product p = avx512_product_of(args);
     int8_multiply(&p, avx512_finish, args);
 }
 
+void rmr_avx512_vnni_linear_int4(const rmr_linear_args *args)
+{
+    linear_int4(args);
+}
+
 void rmr_kern_init_avx512_vnni(rmr_kern *kern)
 {
-    kern->linear_int8 = linear_int8;
-    kern->linear_int4 = linear_int4;
+    kern->linear_int8 = rmr_avx512_vnni_linear_int8;
+    kern->linear_int4 = rmr_avx512_vnni_linear_int4;
 }
 
 #if defined(__clang__)

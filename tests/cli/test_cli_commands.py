@@ -396,6 +396,8 @@ FLAGS = {
     "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
     "avx512_vnni": {"avx512_vnni", "avx512f"},
     "avx512_bf16": {"avx512_bf16", "avx512f"},
+    "amx_int8": {"amx_int8", "amx_tile", "avx512_vnni"},
+    "amx_bf16": {"amx_bf16", "amx_tile", "avx512_bf16"},
 }
 
 
@@ -433,10 +435,11 @@ def test_kernels_tiers_are_those_of_the_cpu(remora, build):
 def test_kernels_are_from_the_best_tier(remora):
     said = kernels(remora)
     best = {
-        "linear_f32": {"scalar", "avx_vnni", "avx512_vnni", "avx512_bf16"},
-        "linear_bf16": {"blas", "avx_vnni", "avx512_vnni"},
-        "linear_int8": {"blas", "avx512_bf16"},
-        "linear_int4": {"blas", "avx512_bf16"},
+        "linear_f32": {"scalar", "avx_vnni", "avx512_vnni", "avx512_bf16",
+                       "amx_int8", "amx_bf16"},
+        "linear_bf16": {"blas", "avx_vnni", "avx512_vnni", "amx_int8"},
+        "linear_int8": {"blas", "avx512_bf16", "amx_bf16"},
+        "linear_int4": {"blas", "avx512_bf16", "amx_bf16"},
     }
     for kernel, others in best.items():
         assert said["kernels"][kernel] == [

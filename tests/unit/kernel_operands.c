@@ -22,6 +22,8 @@ static const struct {
     {RMR_TIER_AVX512, "avx512"},
     {RMR_TIER_AVX512_VNNI, "avx512_vnni"},
     {RMR_TIER_AVX512_BF16, "avx512_bf16"},
+    {RMR_TIER_AMX_INT8, "amx_int8"},
+    {RMR_TIER_AMX_BF16, "amx_bf16"},
 };
 
 static uint64_t first_seed = 1, rounds = 1;
@@ -95,11 +97,16 @@ void kernel_each_tier(size_t offset, kernel_check *check)
     }
 }
 
+void kernel_this_tier(const kernel_tier *tier, kernel_check *check)
+{
+    for (uint64_t round = 0; round < rounds; round++)
+        check_tier(tier, round, check);
+}
+
 void kernel_one_tier(kernel_check *check)
 {
     kernel_tier scalar = kernel_tier_at(0);
-    for (uint64_t round = 0; round < rounds; round++)
-        check_tier(&scalar, round, check);
+    kernel_this_tier(&scalar, check);
 }
 
 void kernel_begin(void)

@@ -58,7 +58,8 @@ void kernel_each_tier(size_t offset, kernel_check *check);
 #define KERNEL_EACH_TIER(name, check)                                          \
     kernel_each_tier(offsetof(rmr_kern, name), check)
 
-/* The same of what no tier has of its own: with scalar alone. */
+/* The same with one tier; with scalar, for what no tier has of its own. */
+void kernel_this_tier(const kernel_tier *tier, kernel_check *check);
 void kernel_one_tier(kernel_check *check);
 
 /* How many tiers there are, and each: scalar first, all of them last. */
