@@ -1,10 +1,13 @@
 /*
- * test_amx_emulated.c - the AMX tiers' own source over tiles of plain C, for
- * CPUs that have no AMX (test_kernels_int8 and test_kernels_linear try the real
- * ones where there are): their results, and that no instruction is used in a
- * way that faults. It must never say anything of how the real ones encode.
+ * test_amx_emulated.c - the AMX tiers over tiles of plain C, for CPUs that have
+ * no AMX (where one has it, test_kernels_int8 and test_kernels_linear try its
+ * own): once their source, compiled over those tiles, and once the library's
+ * machine code, each instruction of which traps. It tests their results, and
+ * that no instruction is used in a way that faults; it must never be taken for
+ * a run on the real ones.
  */
 #include "tests/unit/amx_emulated.h"
+#include "tests/unit/amx_trapped.h"
 #include "tests/unit/kernel_linear.h"
 
 enum { MAX_ROWS = 70, MAX_PANELS = 9, TILE_BYTES = 64, TILE_ROWS = 16 };
@@ -14,7 +17,7 @@ enum { MAX_ROWS = 70, MAX_PANELS = 9, TILE_BYTES = 64, TILE_ROWS = 16 };
 
 #if AMX_IS_EMULATED
 
-static rmr_kern emulated;
+static rmr_kern watched;
 
 static size_t ceiling(size_t n, size_t unit)
 {
@@ -46,21 +49,23 @@ static void watch(void (*linear)(const rmr_linear_args *),
 
 static void linear_int8(const rmr_linear_args *args)
 {
-    watch(emulated.linear_int8, args);
+    watch(watched.linear_int8, args);
 }
 
 static void linear_int4(const rmr_linear_args *args)
 {
-    watch(emulated.linear_int4, args);
+    watch(watched.linear_int4, args);
 }
 
 static void linear_bf16(const rmr_linear_args *args)
 {
-    watch(emulated.linear_bf16, args);
+    watch(watched.linear_bf16, args);
 }
 
+typedef void fill(rmr_kern *kern);
+
 /* The tier below does some of the work, and is this CPU's. */
-static kernel_tier emulated_tier(void)
+static kernel_tier watched_tier(const char *name, fill *int8, fill *bf16)
 {
     const uint32_t below = RMR_TIER_AVX512_VNNI | RMR_TIER_AVX512_BF16;
     kernel_tier tier = kernel_tier_at(kernel_num_tiers() - 1);
@@ -68,11 +73,11 @@ static kernel_tier emulated_tier(void)
         print_message("no AVX-512 VNNI and BF16 on this CPU\n");
         skip();
     }
-    snprintf(tier.name, sizeof tier.name, "amx, emulated");
-    emulated = tier.kern;
-    amx_emulated_init_int8(&emulated);
-    amx_emulated_init_bf16(&emulated);
-    tier.kern = emulated;
+    snprintf(tier.name, sizeof tier.name, "%s", name);
+    watched = tier.kern;
+    int8(&watched);
+    bf16(&watched);
+    tier.kern = watched;
     tier.kern.linear_int8 = linear_int8;
     tier.kern.linear_int4 = linear_int4;
     tier.kern.linear_bf16 = linear_bf16;
@@ -248,19 +253,38 @@ static void check_bf16(const kernel_tier *tier)
     check_all(tier, RMR_DTYPE_BF16);
 }
 
-static void try_tier(kernel_check *check)
+static void try_source(kernel_check *check)
 {
-    kernel_tier tier = emulated_tier();
+    kernel_tier tier = watched_tier("amx, its source", amx_emulated_init_int8,
+                                    amx_emulated_init_bf16);
     kernel_this_tier(&tier, check);
+}
+
+static void try_library(kernel_check *check)
+{
+    if (rmr_kern_tiers() & (RMR_TIER_AMX_INT8 | RMR_TIER_AMX_BF16)) {
+        print_message("this CPU has AMX, and nothing to trap\n");
+        skip();
+    }
+    kernel_tier tier = watched_tier("amx, trapped", rmr_kern_init_amx_int8,
+                                    rmr_kern_init_amx_bf16);
+    amx_trap_begin();
+    kernel_this_tier(&tier, check);
+    amx_trap_end();
 }
 
 #else
 
-static void try_tier(void (*check)(void))
+static void try_source(void (*check)(void))
 {
     (void)check;
     print_message("this compiler does not build the AMX tiers\n");
     skip();
+}
+
+static void try_library(void (*check)(void))
+{
+    try_source(check);
 }
 
 static void check_int8(void)
@@ -275,22 +299,40 @@ static void check_bf16(void)
 
 #endif
 
-static void test_linear_int8(void **unused)
+static void test_source_int8(void **unused)
 {
     (void)unused;
-    try_tier(check_int8);
+    try_source(check_int8);
 }
 
-static void test_linear_int4(void **unused)
+static void test_library_int8(void **unused)
 {
     (void)unused;
-    try_tier(check_int4);
+    try_library(check_int8);
 }
 
-static void test_linear_bf16(void **unused)
+static void test_source_int4(void **unused)
 {
     (void)unused;
-    try_tier(check_bf16);
+    try_source(check_int4);
+}
+
+static void test_library_int4(void **unused)
+{
+    (void)unused;
+    try_library(check_int4);
+}
+
+static void test_source_bf16(void **unused)
+{
+    (void)unused;
+    try_source(check_bf16);
+}
+
+static void test_library_bf16(void **unused)
+{
+    (void)unused;
+    try_library(check_bf16);
 }
 
 /* -------------------------------------------------------- the tiles' faults */
@@ -377,9 +419,12 @@ int main(void)
         cmocka_unit_test(test_configurations_that_fault),
         cmocka_unit_test(test_tiles_without_a_shape_fault),
         cmocka_unit_test(test_products_that_fault),
-        cmocka_unit_test(test_linear_int8),
-        cmocka_unit_test(test_linear_int4),
-        cmocka_unit_test(test_linear_bf16),
+        cmocka_unit_test(test_source_int8),
+        cmocka_unit_test(test_library_int8),
+        cmocka_unit_test(test_source_int4),
+        cmocka_unit_test(test_library_int4),
+        cmocka_unit_test(test_source_bf16),
+        cmocka_unit_test(test_library_bf16),
     };
     kernel_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
