@@ -115,10 +115,15 @@ def compare(chance, mine, reference):
         texts.append(random_text(chance))
     given = options(chance)
     data = [text.encode() for text in texts]
-    expected = reference.windows(*texts, **given)
     try:
-        found = mine.windows(*data, **given)
-    except Failed as failed:
+        found, failed = mine.windows(*data, **given), None
+    except Failed as sentence:
+        found, failed = None, sentence
+    # Its windows hold each other: memory grows as the square of their number.
+    if found and len(found) > 3000:
+        return None, texts, given
+    expected = reference.windows(*texts, **given)
+    if failed:
         # Without room for special tokens the reference's limit wraps around.
         wraps = "leaves no room" in str(failed) and given["max_tokens"]
         return expected == FAILED or wraps, texts, given, str(failed), expected
