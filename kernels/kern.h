@@ -82,7 +82,8 @@ typedef struct rmr_row_scale {
  * each column: consecutive inputs. What is missing to whole steps and panels
  * is 0. (BLAS's float32 alone keeps the weight as it was.) int4 has two steps
  * of int8 in the place of one, the second in the upper halves of the bytes, and
- * whole groups; rmr_int4_value says what it stands for. Owns nothing.
+ * whole groups; rmr_int4_value says what it stands for; and from a panel on it
+ * may be int8. Owns nothing.
  */
 typedef struct rmr_weight {
     rmr_dtype dtype;
@@ -90,8 +91,11 @@ typedef struct rmr_weight {
     const void *panels;
     const float *scales; /* bytes: [rmr_panels(out)], a column's unit */
     const int32_t *sums; /* bytes: [rmr_panels(out)], of a column's values */
-    /* int4: [rmr_panels(out) / RMR_PANEL, rmr_groups(in), RMR_PANEL] */
+    /* int4: [rmr_panels(int8_from) / RMR_PANEL, rmr_groups(in), RMR_PANEL] */
     const int8_t *group_scales;
+    size_t int8_from;        /* int4: columns up to which it is that: a multiple
+                              * of RMR_PANEL, or `out`; */
+    const void *int8_panels; /* the others */
 } rmr_weight;
 
 /* What four bits stand for, before their group's scale: of int8's values for

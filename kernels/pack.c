@@ -109,105 +109,103 @@ const int8_t rmr_int4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
 
 enum { LEVELS = 16, LARGEST_LEVEL = 127, LARGEST_INT4 = 126 };
 
-/* The index of the level that is nearest to each number of [-127, 127]. */
-typedef struct nearest_level {
-    uint8_t index[2 * LARGEST_LEVEL + 1];
-} nearest_level;
-
-static nearest_level find_nearest(void)
+void rmr_int4_coder_init(rmr_int4_coder *coder)
 {
-    nearest_level nearest;
     for (int n = -LARGEST_LEVEL; n <= LARGEST_LEVEL; n++) {
         uint8_t best = 0;
         for (uint8_t i = 1; i < LEVELS; i++) {
             if (abs(n - rmr_int4_levels[i]) < abs(n - rmr_int4_levels[best]))
                 best = i;
         }
-        nearest.index[LARGEST_LEVEL + n] = best;
+        coder->nearest[LARGEST_LEVEL + n] = best;
     }
-    return nearest;
 }
 
-/* A group, in units of its row: with this scale, its indexes and the squared
- * error. */
-static float try_scale(const nearest_level *nearest, size_t count,
-                       const float *group, int8_t scale, uint8_t *indexes)
+float rmr_int4_unit(size_t count, const float *row)
+{
+    return unit_of(count, row, LARGEST_INT4);
+}
+
+static float clamp_level(float level)
+{
+    level = level < LARGEST_LEVEL ? level : LARGEST_LEVEL;
+    return level > -LARGEST_LEVEL ? level : -LARGEST_LEVEL;
+}
+
+/* inverse: 128 / scale. */
+static inline uint8_t index_of(const rmr_int4_coder *coder, float value,
+                               float inverse)
+{
+    float level = clamp_level(value * inverse);
+    return coder->nearest[LARGEST_LEVEL + (int)rmr_round(level)];
+}
+
+uint8_t rmr_int4_index(const rmr_int4_coder *coder, float value, int8_t scale)
+{
+    return scale ? index_of(coder, value, 128.0f / scale) : 0;
+}
+
+static float error_of(const rmr_int4_coder *coder, size_t count,
+                      const float *group, const float *importance, int8_t scale)
 {
     float values[LEVELS], error = 0, inverse = 128.0f / scale;
     for (unsigned i = 0; i < LEVELS; i++)
         values[i] = rmr_int4_value(i, scale);
     for (size_t i = 0; i < count; i++) {
-        float level = group[i] * inverse;
-        level = level < LARGEST_LEVEL ? level : LARGEST_LEVEL;
-        level = level > -LARGEST_LEVEL ? level : -LARGEST_LEVEL;
-        indexes[i] = nearest->index[LARGEST_LEVEL + (int)rmr_round(level)];
-        float off = group[i] - values[indexes[i]];
-        error += off * off;
+        float off = group[i] - values[index_of(coder, group[i], inverse)];
+        error += off * off * (importance ? importance[i] : 1);
     }
     return error;
 }
 
-/* The scale with the least error, of some by which the largest value comes near
- * one end of the levels or the other. */
-static int8_t best_scale(const nearest_level *nearest, size_t count,
-                         const float *group, uint8_t *indexes)
+/* Scales by which the largest value comes near one end of the levels or the
+ * other. */
+int8_t rmr_int4_group_scale(const rmr_int4_coder *coder, size_t count,
+                            const float *group, const float *importance)
 {
     static const float ends[] = {0.8f, 0.85f, 0.9f, 0.95f,
                                  1.0f, 1.05f, 1.1f, 1.15f};
-    uint8_t tried[RMR_GROUP];
-    float largest = largest_of(count, group), least = INFINITY;
+    float largest = largest_of(count, group) * 128 / LARGEST_LEVEL;
+    float least = INFINITY;
     int8_t best = 0;
     for (size_t i = 0; i < 2 * sizeof ends / sizeof *ends; i++) {
-        float scale = ends[i / 2] * largest * 128 / LARGEST_LEVEL;
-        scale = rmr_round(scale < LARGEST_LEVEL ? scale : LARGEST_LEVEL);
-        scale = scale > -LARGEST_LEVEL ? scale : -LARGEST_LEVEL;
+        float scale = rmr_round(clamp_level(ends[i / 2] * largest));
         int8_t candidate = (int8_t)(i % 2 ? -scale : scale);
         float error = candidate
-                          ? try_scale(nearest, count, group, candidate, tried)
+                          ? error_of(coder, count, group, importance, candidate)
                           : INFINITY;
         if (error < least) {
             least = error;
             best = candidate;
-            memcpy(indexes, tried, count);
         }
     }
     return best;
 }
 
-/* What becomes of one row. */
-typedef struct int4_row {
-    const nearest_level *nearest;
-    const float *values; /* [count] */
-    size_t count;
-    int8_t *group_scales;
-} int4_row;
-
-/* Group g of the row into indexes [RMR_GROUP]; returns how many there are. */
-static size_t quantize_group(const int4_row *row, float unit, size_t g,
-                             uint8_t *indexes)
+/* A group of a row; returns its scale. */
+static int8_t quantize_group(const rmr_int4_coder *coder, size_t count,
+                             const float *values, float unit, uint8_t *indexes)
 {
-    size_t first = g * RMR_GROUP, left = row->count - first;
-    size_t count = left < RMR_GROUP ? left : RMR_GROUP;
     float group[RMR_GROUP];
-    memset(indexes, 0, RMR_GROUP);
     for (size_t i = 0; i < count; i++)
-        group[i] = row->values[first + i] / unit;
-    row->group_scales[g] = best_scale(row->nearest, count, group, indexes);
-    return count;
+        group[i] = values[i] / unit;
+    int8_t scale = rmr_int4_group_scale(coder, count, group, NULL);
+    for (size_t i = 0; i < count; i++)
+        indexes[i] = rmr_int4_index(coder, group[i], scale);
+    return scale;
 }
 
 void rmr_quantize_int4(size_t in, size_t out, const float *weight,
                        uint8_t *indexes, int8_t *group_scales, float *scales)
 {
-    nearest_level nearest = find_nearest();
-    uint8_t group[RMR_GROUP];
-    for (size_t c = 0; c < out; c++) {
-        int4_row row = {&nearest, weight + c * in, in,
-                        group_scales + c * rmr_groups(in)};
-        scales[c] = unit_of(in, row.values, LARGEST_INT4);
-        for (size_t g = 0; g < rmr_groups(in); g++) {
-            size_t count = quantize_group(&row, scales[c], g, group);
-            memcpy(indexes + c * in + g * RMR_GROUP, group, count);
+    rmr_int4_coder coder;
+    rmr_int4_coder_init(&coder);
+    for (size_t c = 0; c < out; c++, weight += in, indexes += in) {
+        scales[c] = rmr_int4_unit(in, weight);
+        for (size_t i = 0; i < in; i += RMR_GROUP) {
+            size_t count = in - i < RMR_GROUP ? in - i : RMR_GROUP;
+            *group_scales++ = quantize_group(&coder, count, weight + i,
+                                             scales[c], indexes + i);
         }
     }
 }
@@ -215,16 +213,17 @@ void rmr_quantize_int4(size_t in, size_t out, const float *weight,
 void rmr_quantize_int4_rows(size_t in, size_t out, const float *weight,
                             uint8_t *bytes, int8_t *group_scales, float *scales)
 {
-    nearest_level nearest = find_nearest();
-    uint8_t group[RMR_GROUP];
-    for (size_t c = 0; c < out; c++) {
-        int4_row row = {&nearest, weight + c * in, in,
-                        group_scales + c * rmr_groups(in)};
-        scales[c] = unit_of(in, row.values, LARGEST_INT4);
-        for (size_t g = 0; g < rmr_groups(in); g++) {
-            size_t count = quantize_group(&row, scales[c], g, group);
-            for (size_t i = 0; i < count; i += 2)
-                *bytes++ = (uint8_t)(group[i] | group[i + 1] << 4);
+    rmr_int4_coder coder;
+    rmr_int4_coder_init(&coder);
+    for (size_t c = 0; c < out; c++, weight += in) {
+        scales[c] = rmr_int4_unit(in, weight);
+        for (size_t i = 0; i < in; i += RMR_GROUP) {
+            size_t count = in - i < RMR_GROUP ? in - i : RMR_GROUP;
+            uint8_t indexes[RMR_GROUP] = {0};
+            *group_scales++ =
+                quantize_group(&coder, count, weight + i, scales[c], indexes);
+            for (size_t j = 0; j < count; j += 2)
+                *bytes++ = (uint8_t)(indexes[j] | indexes[j + 1] << 4);
         }
     }
 }

@@ -25,6 +25,27 @@ void rmr_pack_int8(size_t in, size_t out, const int8_t *values, void *panels,
 /* count values to bfloat16, to nearest even. */
 void rmr_narrow_bf16(size_t count, const float *values, uint16_t *to);
 
+/* How values become int4. */
+typedef struct rmr_int4_coder {
+    /* The index of the level that is nearest to each number of [-127, 127]. */
+    uint8_t nearest[255];
+} rmr_int4_coder;
+
+void rmr_int4_coder_init(rmr_int4_coder *coder);
+
+/* The unit by which a row becomes values that int4 can stand for; the two
+ * below take values in such units. */
+float rmr_int4_unit(size_t count, const float *row);
+
+/* The scale of a group of 1 to RMR_GROUP values, of some that are tried the one
+ * with the least squared error, each weighed by its importance (NULL: all
+ * alike). */
+int8_t rmr_int4_group_scale(const rmr_int4_coder *coder, size_t count,
+                            const float *group, const float *importance);
+
+/* The index that stands for a value, about. */
+uint8_t rmr_int4_index(const rmr_int4_coder *coder, float value, int8_t scale);
+
 /* Each row of weight [out, in], finite, to int4: indexes [out, in] of levels,
  * one to a byte, with the scale of each group, group_scales
  * [out, rmr_groups(in)], and each row's own unit, scales [out]; of some scales

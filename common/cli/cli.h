@@ -25,6 +25,7 @@ typedef struct cli_command {
     const char *name;
     const char *summary;               /* half a line for `remora --help` */
     const char *help;                  /* all of `remora NAME --help` */
+    const char *second;                /* what follows MODEL, "OUT", or NULL */
     int (*run)(int argc, char **argv); /* arguments after NAME; exit code */
 } cli_command;
 
@@ -34,6 +35,7 @@ extern const cli_command cli_detokenize_command;
 extern const cli_command cli_chunk_command;
 extern const cli_command cli_inspect_command;
 extern const cli_command cli_bench_command;
+extern const cli_command cli_quantize_command;
 extern const cli_command cli_kernels_command;
 
 /* ------------------------------------------------------------ cli_report.c */
@@ -121,7 +123,8 @@ typedef struct cli_option {
 /*
  * Reads `--name value`, `--name=value`, flags and exactly one MODEL into the
  * options' values and *model. `--` ends the options; the last of equal options
- * counts. model may be NULL: then there must be no MODEL. Returns CLI_CONTINUE,
+ * counts. model may be NULL: then there must be no MODEL. Where a command has a
+ * `second`, model[1] gets that. Returns CLI_CONTINUE,
  * or the exit code to end with: CLI_OK after printing the help, CLI_USAGE after
  * a message.
  */

@@ -141,6 +141,27 @@ static int parse_option(const cli_command *command, const cli_option *options,
     return set_value(command, option, value);
 }
 
+/* MODEL, or what follows it. */
+static int parse_operand(const cli_command *command, const char *argument,
+                         const char **model)
+{
+    const char *name = model[0] ? command->second : "MODEL";
+
+    if (!name) {
+        return cli_usage(command, "one MODEL is enough: \"%s\" is a second",
+                         argument);
+    }
+    if (model[0] && model[1]) {
+        return cli_usage(command, "MODEL and %s are enough: \"%s\" is a third",
+                         name, argument);
+    }
+    if (*argument == '\0') {
+        return cli_usage(command, "%s is empty", name);
+    }
+    model[model[0] != NULL] = argument;
+    return CLI_CONTINUE;
+}
+
 int cli_parse(const cli_command *command, const cli_option *options,
               size_t num_options, int argc, char **argv, const char **model)
 {
@@ -148,7 +169,10 @@ int cli_parse(const cli_command *command, const cli_option *options,
     int at = 0;
 
     if (model) {
-        *model = NULL;
+        model[0] = NULL;
+    }
+    if (command->second) {
+        model[1] = NULL;
     }
     while (at < argc) {
         const char *argument = argv[at];
@@ -169,18 +193,20 @@ int cli_parse(const cli_command *command, const cli_option *options,
         } else if (!model) {
             return cli_usage(command, "%s takes no MODEL: \"%s\" is one",
                              command->name, argument);
-        } else if (*model) {
-            return cli_usage(command, "one MODEL is enough: \"%s\" is a second",
-                             argument);
-        } else if (*argument == '\0') {
-            return cli_usage(command, "MODEL is empty");
         } else {
-            *model = argument;
+            int code = parse_operand(command, argument, model);
+
+            if (code != CLI_CONTINUE) {
+                return code;
+            }
             at++;
         }
     }
     if (model && !*model) {
         return cli_usage(command, "MODEL is missing: the model's directory");
+    }
+    if (command->second && !model[1]) {
+        return cli_usage(command, "%s is missing", command->second);
     }
     return CLI_CONTINUE;
 }

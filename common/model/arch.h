@@ -24,6 +24,8 @@ typedef struct rmr_batch {
     size_t longest; /* length of the longest sequence */
 } rmr_batch;
 
+struct rmr_encoder_tap;
+
 /* Asked between layers; not 0 abandons the pass. */
 typedef int rmr_stop(void *context);
 
@@ -37,6 +39,9 @@ typedef struct rmr_arch {
                        rmr_weights *weights, const rmr_kern *kern,
                        rmr_dtype dtype, rmr_error *err);
     void (*unbind)(void *bound);
+
+    /* Sets an encoder's tap; encoder.h. */
+    void (*watch)(void *bound, const struct rmr_encoder_tap *tap);
 
     /* Bytes of scratch, aligned to RMR_ALIGNMENT, that `forward` needs for a
      * batch that so many members work on. */

@@ -13,9 +13,9 @@
 
 typedef struct bert {
     rmr_encoder encoder;
-    rmr_table words;        /* [vocab_size, hidden_size] */
-    const float *positions; /* [max_position_embeddings, hidden_size] */
-    const float *types;     /* [type_vocab_size, hidden_size] */
+    rmr_table words;     /* [vocab_size, hidden_size] */
+    rmr_table positions; /* [max_position_embeddings, hidden_size] */
+    rmr_table types;     /* [type_vocab_size, hidden_size] */
     rmr_norm embeddings_norm;
     rmr_encoder_layer layers[]; /* [num_hidden_layers] */
 } bert;
@@ -77,19 +77,31 @@ static rmr_norm take_norm(binder *b, const char *scope, const char *name)
     return result;
 }
 
+static rmr_table take_table(binder *b, uint64_t rows, const char *name,
+                            rmr_dtype dtype)
+{
+    char full[NAME_CHARS];
+    rmr_table result = {0};
+    snprintf(full, sizeof full, "%sembeddings.%s_embeddings.weight", b->prefix,
+             name);
+    if (!b->status)
+        b->status = rmr_table_bind(&result, b->weights, full, rows,
+                                   b->config->hidden_size, dtype, b->err);
+    return result;
+}
+
+/* The others are small beside the words, and have one more step to spare: in
+ * int8 theirs would cost MiniLM's vectors a fifth of what all else does. */
 static void take_embeddings(binder *b, bert *model)
 {
     const rmr_config *c = b->config;
-    uint64_t hidden = c->hidden_size;
-    char words[NAME_CHARS];
-    snprintf(words, sizeof words, "%sembeddings.word_embeddings.weight",
-             b->prefix);
-    b->status = rmr_table_bind(&model->words, b->weights, words, c->vocab_size,
-                               hidden, b->dtype, b->err);
-    model->positions = take(b, c->max_position_embeddings, hidden,
-                            "embeddings.", "position_embeddings.weight");
-    model->types = take(b, c->type_vocab_size, hidden, "embeddings.",
-                        "token_type_embeddings.weight");
+    rmr_dtype small = b->dtype == RMR_DTYPE_INT8   ? RMR_DTYPE_BF16
+                      : b->dtype == RMR_DTYPE_INT4 ? RMR_DTYPE_INT8
+                                                   : b->dtype;
+    model->words = take_table(b, c->vocab_size, "word", b->dtype);
+    model->positions =
+        take_table(b, c->max_position_embeddings, "position", small);
+    model->types = take_table(b, c->type_vocab_size, "token_type", small);
     model->embeddings_norm = take_norm(b, "embeddings.", "LayerNorm");
 }
 
@@ -117,22 +129,24 @@ static void take_layer(binder *b, rmr_encoder_layer *l, uint32_t index,
                             hidden,
                             hidden,
                             b->dtype,
-                            before});
+                            before,
+                            1});
     l->attention_output = take_linear(
         b, scope,
         (rmr_linear_source){
-            {"attention.output.dense"}, hidden, hidden, b->dtype, NULL});
+            {"attention.output.dense"}, hidden, hidden, b->dtype, NULL, 1});
     l->attention_norm = take_norm(b, scope, "attention.output.LayerNorm");
     l->intermediate = take_linear(b, scope,
                                   (rmr_linear_source){{"intermediate.dense"},
                                                       inner,
                                                       hidden,
                                                       b->dtype,
-                                                      &l->attention_norm});
+                                                      &l->attention_norm,
+                                                      0});
     l->output = take_linear(
         b, scope,
         (rmr_linear_source){
-            {"output.dense"}, hidden, inner, output_dtype(b, index), NULL});
+            {"output.dense"}, hidden, inner, output_dtype(b, index), NULL, 0});
     l->output_norm = take_norm(b, scope, "output.LayerNorm");
 }
 
@@ -193,12 +207,17 @@ static void bert_embed(const void *embeddings, const rmr_batch *batch,
             seq++;
         size_t position = t - batch->cu_seqlens[seq];
         kern->table_row(&model->words, batch->ids[t], row);
-        kern->add(n, model->types + batch->type_ids[t] * n, row);
-        kern->add(n, model->positions + position * n, row);
+        kern->table_add(&model->types, batch->type_ids[t], row);
+        kern->table_add(&model->positions, position, row);
     }
     kern->layer_norm(last - first, n, hidden, model->embeddings_norm.gamma,
                      model->embeddings_norm.beta, config->layer_norm_eps,
                      hidden);
+}
+
+static void bert_watch(void *bound, const rmr_encoder_tap *tap)
+{
+    ((bert *)bound)->encoder.tap = tap;
 }
 
 static size_t bert_scratch_bytes(const void *bound, const rmr_batch *batch,
@@ -221,6 +240,7 @@ const rmr_arch rmr_arch_bert = {
     .model_type = "bert",
     .bind = bert_bind,
     .unbind = bert_unbind,
+    .watch = bert_watch,
     .scratch_bytes = bert_scratch_bytes,
     .forward = bert_forward,
 };

@@ -146,6 +146,38 @@ static rmr_status read_model_type(rmr_config *config, rmr_json_source source,
     return RMR_OK;
 }
 
+/* What rmr_model_quantize wrote. Weights of another's making would be read as
+ * something else. */
+static rmr_status read_quantization(rmr_config *config, rmr_json_source source,
+                                    rmr_error *err)
+{
+    const json_t *how = json_object_get(source.object, "quantization_config");
+    const char *method, *dtype;
+    if (!how || json_is_null(how))
+        return RMR_OK;
+    if (!json_is_object(how)) {
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s: \"quantization_config\" must be an object",
+                        source.name);
+    }
+    source.object = how;
+    rmr_status status =
+        rmr_json_get_string(source, "quant_method", NULL, &method, err);
+    if (status)
+        return status;
+    if (strcmp(method, "remora") != 0) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s: \"quant_method\" \"%s\" is not supported; "
+                        "remora is",
+                        source.name, method);
+    }
+    config->is_quantized = 1;
+    status = rmr_json_get_string(source, "dtype", NULL, &dtype, err);
+    if (!status)
+        status = rmr_dtype_parse(dtype, &config->stored_dtype, err);
+    return status;
+}
+
 static rmr_status read_fields(rmr_config *config, rmr_json_source source,
                               rmr_error *err)
 {
@@ -160,6 +192,8 @@ static rmr_status read_fields(rmr_config *config, rmr_json_source source,
         status = refuse_variants(source, err);
     if (!status)
         status = read_epsilon(config, source, err);
+    if (!status)
+        status = read_quantization(config, source, err);
     return status;
 }
 

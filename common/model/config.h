@@ -27,6 +27,8 @@ typedef struct rmr_config {
     int pooling_guessed; /* nothing said how to pool */
     int normalize;       /* a Normalize module ends the model */
     int do_lower_case;   /* sentence_bert_config.json's */
+    int is_quantized;    /* by rmr_model_quantize, to stored_dtype */
+    rmr_dtype stored_dtype;
 } rmr_config;
 
 /* Reads config.json of an encoder in `directory`. Errors: IO, FORMAT, RANGE

@@ -252,8 +252,11 @@ static void multiply(const pass *p, const block *b, const rmr_linear *linear,
         .y_dtype = y.dtype,
         .scratch = b->linear,
     };
+    const rmr_encoder_tap *tap = p->encoder->tap;
     if (args.first >= args.last)
         return;
+    if (tap && weight->dtype == RMR_DTYPE_F32)
+        tap->take(tap->context, linear, b->rows, x.data, x.stride);
     if (weight->dtype == RMR_DTYPE_BF16)
         kern->linear_bf16(&args);
     else if (weight->dtype == RMR_DTYPE_INT8)

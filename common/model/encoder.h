@@ -22,6 +22,14 @@ typedef struct rmr_encoder_layer {
 typedef void rmr_encoder_embed(const void *embeddings, const rmr_batch *batch,
                                size_t first, size_t last, float *hidden);
 
+/* Told of the left operands of all linear layers that are float32, while a
+ * model is calibrated. */
+typedef struct rmr_encoder_tap {
+    void (*take)(void *context, const rmr_linear *linear, size_t rows,
+                 const float *x, size_t x_stride);
+    void *context;
+} rmr_encoder_tap;
+
 /* An encoder as its architecture bound it; owns nothing. */
 typedef struct rmr_encoder {
     const rmr_config *config;
@@ -31,6 +39,7 @@ typedef struct rmr_encoder {
     const rmr_encoder_layer *layers; /* [num_hidden_layers] */
     rmr_encoder_embed *embed;
     const void *embeddings;
+    const rmr_encoder_tap *tap; /* or NULL; its models run without a team */
 } rmr_encoder;
 
 /* As rmr_arch's scratch_bytes and forward. */

@@ -13,7 +13,10 @@ typedef struct rmr_norm {
     const float *beta;  /* [hidden_size] */
 } rmr_norm;
 
+enum { RMR_LINEAR_NAME_CHARS = 160 };
+
 typedef struct rmr_linear {
+    char name[RMR_LINEAR_NAME_CHARS]; /* the first of its source's */
     rmr_weight weight;    /* what it points to is owned by the weights */
     const float *bias;    /* [out] */
     const float *factors; /* [in], of the input before it is quantized, whose
@@ -28,12 +31,17 @@ typedef struct rmr_linear_source {
     uint64_t out, in;                        /* of each name */
     rmr_dtype dtype;
     const rmr_norm *norm; /* whose output is the layer's input, or NULL */
+    size_t int8_names;    /* int4: so many names, the last, are int8 instead */
 } rmr_linear_source;
+
+/* How many names there are. */
+size_t rmr_linear_num_names(const rmr_linear_source *source);
 
 /*
  * Takes the tensors NAME.weight [out, in] and NAME.bias [out] of each name, as
  * one layer with all their outputs; the weights are packed and their own memory
- * is given back. For int8 a norm tells which components of the input are large
+ * is given back. They may have been quantized before, as whole.h says. For int8
+ * a norm tells which components of the input are large
  * and small: factors make them more alike, at the cost of the weight's (Xiao
  * et al. 2023, SmoothQuant, with what the norm says in place of samples).
  * Errors: those of rmr_weights_f32; RANGE (more inputs than int8's sums have

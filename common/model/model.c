@@ -168,11 +168,29 @@ static rmr_status load_tokenizer(rmr_model *model, rmr_error *err)
     return status;
 }
 
+/* A directory that was quantized has weights of one type. */
+static rmr_status choose_dtype(rmr_model *model, rmr_error *err)
+{
+    rmr_dtype stored = model->config.stored_dtype;
+    if (!model->config.is_quantized || model->dtype == stored)
+        return RMR_OK;
+    if (model->dtype != RMR_DTYPE_F32) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s is quantized to %s; %s cannot be had from it",
+                        model->path, rmr_dtype_name(stored),
+                        rmr_dtype_name(model->dtype));
+    }
+    model->dtype = stored;
+    return RMR_OK;
+}
+
 static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
 {
     rmr_status status = check_directory(model->path, err);
     if (!status)
         status = rmr_config_read(&model->config, model->path, err);
+    if (!status)
+        status = choose_dtype(model, err);
     if (!status)
         status = rmr_config_read_modules(&model->config, model->path, err);
     if (!status)

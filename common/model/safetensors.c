@@ -42,6 +42,7 @@ struct rmr_weights {
     size_t room_left;
     uint64_t num_parameters;
     uint64_t bytes;
+    struct rmr_quantizer *quantizer;
 };
 
 void rmr_weights_close(rmr_weights *weights)
@@ -379,7 +380,7 @@ void *rmr_weights_alloc_packed(rmr_weights *weights, size_t bytes)
     if (!rmr_add_size(bytes, ALIGNMENT - 1, &rounded))
         return NULL;
     rounded = rounded / ALIGNMENT * ALIGNMENT;
-    if (rounded > weights->room_left) {
+    if (!weights->room || rounded > weights->room_left) {
         size_t size = rounded < BLOCK ? BLOCK : rounded;
         char *room = add_block(weights, rmr_malloc_huge, size, 0);
         if (!room)
@@ -394,12 +395,12 @@ void *rmr_weights_alloc_packed(rmr_weights *weights, size_t bytes)
     return packed;
 }
 
-/* Drops the pages that lie wholly inside a piece of a mapping. */
-static void drop_pages(const float *values, size_t count)
+void rmr_weights_drop(const void *data, size_t bytes)
 {
+    /* The pages that lie wholly inside. */
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = ((uintptr_t)values + page - 1) / page * page;
-    uintptr_t end = (uintptr_t)(values + count) / page * page;
+    uintptr_t begin = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)data + bytes) / page * page;
     if (begin < end)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
@@ -416,7 +417,7 @@ void rmr_weights_forget(rmr_weights *weights, const float *values, size_t count)
         return;
     }
     weights->bytes -= count * sizeof *values;
-    drop_pages(values, count);
+    rmr_weights_drop(values, count * sizeof *values);
 }
 
 /* The tensor's values where they are, when that can be; else a copy. */
@@ -458,17 +459,26 @@ static int all_finite(const float *values, size_t count)
     return !bad;
 }
 
+/* The tensor that must be there, with that shape. */
+static rmr_status find_shaped(const rmr_weights *weights, const char *name,
+                              uint64_t rows, uint64_t columns,
+                              const rmr_tensor **out, rmr_error *err)
+{
+    *out = find(weights, name);
+    if (!*out) {
+        return rmr_fail(err, RMR_ERR_FORMAT, "%s: tensor \"%s\" is missing",
+                        weights->shards[0].path, name);
+    }
+    return check_shape(*out, rows, columns, err);
+}
+
 rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
                            uint64_t rows, uint64_t columns, const float **out,
                            rmr_error *err)
 {
     *out = NULL;
-    const rmr_tensor *tensor = find(weights, name);
-    if (!tensor) {
-        return rmr_fail(err, RMR_ERR_FORMAT, "%s: tensor \"%s\" is missing",
-                        weights->shards[0].path, name);
-    }
-    rmr_status status = check_shape(tensor, rows, columns, err);
+    const rmr_tensor *tensor;
+    rmr_status status = find_shaped(weights, name, rows, columns, &tensor, err);
     if (status)
         return status;
     size_t count = (size_t)((rows ? rows : 1) * columns);
@@ -484,6 +494,52 @@ rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
     weights->num_parameters += count;
     *out = values;
     return RMR_OK;
+}
+
+const char *rmr_weights_dtype(const rmr_weights *weights, const char *name)
+{
+    const rmr_tensor *tensor = find(weights, name);
+    return tensor ? tensor->dtype : NULL;
+}
+
+rmr_status rmr_weights_raw(const rmr_weights *weights, const char *name,
+                           const char *dtype, uint64_t rows, uint64_t columns,
+                           const void **out, rmr_error *err)
+{
+    const rmr_tensor *tensor;
+    rmr_status status = find_shaped(weights, name, rows, columns, &tensor, err);
+    if (status)
+        return status;
+    if (strcmp(tensor->dtype, dtype) != 0) {
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s: tensor \"%s\" has the dtype %s, not %s",
+                        tensor->file, name, tensor->dtype, dtype);
+    }
+    *out = tensor->data;
+    return RMR_OK;
+}
+
+void rmr_weights_count(rmr_weights *weights, int64_t parameters, int64_t bytes)
+{
+    weights->num_parameters += (uint64_t)parameters;
+    weights->bytes += (uint64_t)bytes;
+}
+
+const rmr_tensor *rmr_weights_tensor(const rmr_weights *weights, size_t index)
+{
+    return index < weights->tensors.count ? &weights->tensors.items[index]
+                                          : NULL;
+}
+
+void rmr_weights_set_quantizer(rmr_weights *weights,
+                               struct rmr_quantizer *quantizer)
+{
+    weights->quantizer = quantizer;
+}
+
+struct rmr_quantizer *rmr_weights_quantizer(const rmr_weights *weights)
+{
+    return weights->quantizer;
 }
 
 uint64_t rmr_weights_num_parameters(const rmr_weights *weights)

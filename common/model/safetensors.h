@@ -44,6 +44,28 @@ rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
                            uint64_t rows, uint64_t columns, const float **out,
                            rmr_error *err);
 
+/* The dtype of the tensor, by the format's name, "I8"; NULL when there is no
+ * such tensor. */
+const char *rmr_weights_dtype(const rmr_weights *weights, const char *name);
+
+/* The bytes of a tensor, where they are mapped: it must have this dtype and
+ * this shape, as rmr_weights_f32. It counts for nothing below. Errors: FORMAT.
+ */
+rmr_status rmr_weights_raw(const rmr_weights *weights, const char *name,
+                           const char *dtype, uint64_t rows, uint64_t columns,
+                           const void **out, rmr_error *err);
+
+/* All tensors in the order of their names; NULL from the last one on. */
+const struct rmr_tensor *rmr_weights_tensor(const rmr_weights *weights,
+                                            size_t index);
+
+/* Who is asked and told about weights that are quantized while a model is
+ * bound, or NULL: quantize.h. Not owned. */
+struct rmr_quantizer;
+void rmr_weights_set_quantizer(rmr_weights *weights,
+                               struct rmr_quantizer *quantizer);
+struct rmr_quantizer *rmr_weights_quantizer(const rmr_weights *weights);
+
 /* Memory for `count` floats made from tensors, freed with the weights; NULL
  * when out of memory. */
 float *rmr_weights_alloc(rmr_weights *weights, size_t count);
@@ -56,6 +78,14 @@ void *rmr_weights_alloc_packed(rmr_weights *weights, size_t bytes);
  * is freed, and mapped pages leave memory until somebody reads them again. */
 void rmr_weights_forget(rmr_weights *weights, const float *values,
                         size_t count);
+
+/* Counts values that rmr_weights_raw's tensors stand for, and bytes of them
+ * that are kept; both may be negative. */
+void rmr_weights_count(rmr_weights *weights, int64_t parameters, int64_t bytes);
+
+/* The caller is done with bytes that rmr_weights_raw gave out: their pages
+ * leave memory until somebody reads them again. */
+void rmr_weights_drop(const void *data, size_t bytes);
 
 /* Values in the tensors that rmr_weights_f32 gave out, and the bytes that are
  * kept of them, mapped and made. */

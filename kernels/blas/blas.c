@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "kernels/gram.h"
 #include "kernels/kern.h"
 #include "kernels/scalar/vec_scalar.h"
 
@@ -40,6 +41,16 @@ static void multiply(const rmr_linear_args *args, size_t row, size_t rows,
                 (blasint)columns, (blasint)in, 1, (const float *)x,
                 (blasint)(stride > in ? stride : in), weight, (blasint)in, 0,
                 sums, RMR_TILE_COLUMNS);
+    pthread_mutex_unlock(&turn);
+}
+
+void rmr_gram_add(size_t rows, size_t in, const float *x, size_t x_stride,
+                  float *gram)
+{
+    pthread_mutex_lock(&turn);
+    cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, (blasint)in,
+                (blasint)rows, 1, x, (blasint)(x_stride / sizeof *x), 1, gram,
+                (blasint)in);
     pthread_mutex_unlock(&turn);
 }
 

@@ -125,14 +125,19 @@ static void unpack_panel(const rmr_weight *weight, size_t panel, int8_t *to)
 
 static void scalar_linear_int4(const rmr_linear_args *args)
 {
+    const rmr_weight *weight = args->weight;
     rmr_product p = scalar_product_of(args);
-    p.right = args->scratch;
     for (size_t panel = 0; panel < p.panels; panel++) {
-        size_t column = panel * RMR_PANEL;
-        unpack_panel(args->weight, args->first / RMR_PANEL + panel,
-                     args->scratch);
+        size_t column = args->first + panel * RMR_PANEL;
+        const char *right = args->scratch;
+        if (column < weight->int8_from)
+            unpack_panel(weight, column / RMR_PANEL, args->scratch);
+        else
+            right = (const char *)weight->int8_panels +
+                    (column - weight->int8_from) * p.steps * RMR_STEP;
         for (size_t row = 0; row < p.rows; row++)
-            multiply_panel(args, &p, row, column, p.right, dot_int8);
+            multiply_panel(args, &p, row, column - args->first, right,
+                           dot_int8);
     }
 }
 

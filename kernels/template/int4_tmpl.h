@@ -52,15 +52,27 @@ static void int4_unpack(const rmr_weight *weight, size_t panel, size_t panels,
 static void linear_int4(const rmr_linear_args *args)
 {
     size_t panels = INT4_PANELS(args->rows);
+    const rmr_weight *weight = args->weight;
+    size_t end =
+        args->last < weight->int8_from ? args->last : weight->int8_from;
     rmr_linear_args part = *args;
-    for (size_t c = args->first; c < args->last; c = part.last) {
-        size_t left = args->last - c;
-        part.first = c;
-        part.last = c + (left < panels * RMR_PANEL ? left : panels * RMR_PANEL);
+    part.last = args->first;
+    while (part.last < end) {
+        size_t left = end - part.last;
+        part.first = part.last;
+        part.last += left < panels * RMR_PANEL ? left : panels * RMR_PANEL;
         rmr_product p = RMR_NAME(product_of)(&part);
         p.right = args->scratch;
-        int4_unpack(args->weight, c / RMR_PANEL, p.panels, p.steps,
+        int4_unpack(weight, part.first / RMR_PANEL, p.panels, p.steps,
                     args->scratch);
+        int8_multiply(&p, RMR_NAME(finish), &part);
+    }
+    if (part.last < args->last) {
+        part.first = part.last;
+        part.last = args->last;
+        rmr_product p = RMR_NAME(product_of)(&part);
+        p.right = (const char *)weight->int8_panels +
+                  (part.first - weight->int8_from) * p.steps * RMR_STEP;
         int8_multiply(&p, RMR_NAME(finish), &part);
     }
 }

@@ -26,12 +26,6 @@ static void RMR_NAME(activate)(rmr_activation activation, size_t count,
     RMR_NAME(finish_any_row)(activation, &row, count, x);
 }
 
-static void RMR_NAME(add)(size_t count, const float *x, float *y)
-{
-    for (size_t i = 0; i < count; i++)
-        y[i] += x[i];
-}
-
 static void RMR_NAME(mean_rows)(size_t rows, size_t columns, const float *x,
                                 float *y)
 {

@@ -121,7 +121,15 @@ static void RMR_NAME(quantize_rows)(size_t rows, size_t columns, const float *x,
     }
 }
 
-static void RMR_NAME(int4_row)(const rmr_table *table, size_t row, float *y)
+/* One value of a row: written, or added. */
+static inline __attribute__((always_inline)) void
+RMR_NAME(give)(int adds, float value, float *y)
+{
+    *y = adds ? *y + value : value;
+}
+
+static inline __attribute__((always_inline)) void
+RMR_NAME(give_int4_row)(int adds, const rmr_table *table, size_t row, float *y)
 {
     const uint8_t *bytes =
         (const uint8_t *)table->values +
@@ -130,29 +138,43 @@ static void RMR_NAME(int4_row)(const rmr_table *table, size_t row, float *y)
         table->group_scales + row * rmr_groups(table->columns);
     for (size_t c = 0; c < table->columns; c++) {
         unsigned index = c % 2 ? bytes[c / 2] >> 4 : bytes[c / 2] & 15;
-        y[c] = table->scales[row] *
-               (float)rmr_int4_value(index, groups[c / RMR_GROUP]);
+        int8_t value = rmr_int4_value(index, groups[c / RMR_GROUP]);
+        RMR_NAME(give)(adds, table->scales[row] * (float)value, &y[c]);
+    }
+}
+
+static inline __attribute__((always_inline)) void
+RMR_NAME(give_row)(int adds, const rmr_table *table, size_t row, float *y)
+{
+    size_t n = table->columns, first = row * n;
+    const float *floats = (const float *)table->values + first;
+    const uint16_t *halves = (const uint16_t *)table->values + first;
+    const int8_t *bytes = (const int8_t *)table->values + first;
+    switch (table->dtype) {
+    case RMR_DTYPE_F32:
+        for (size_t c = 0; c < n; c++)
+            RMR_NAME(give)(adds, floats[c], &y[c]);
+        break;
+    case RMR_DTYPE_BF16:
+        for (size_t c = 0; c < n; c++)
+            RMR_NAME(give)(adds, rmr_from_bf16(halves[c]), &y[c]);
+        break;
+    case RMR_DTYPE_INT8:
+        for (size_t c = 0; c < n; c++)
+            RMR_NAME(give)(adds, table->scales[row] * (float)bytes[c], &y[c]);
+        break;
+    case RMR_DTYPE_INT4:
+        RMR_NAME(give_int4_row)(adds, table, row, y);
+        break;
     }
 }
 
 static void RMR_NAME(table_row)(const rmr_table *table, size_t row, float *y)
 {
-    size_t n = table->columns, first = row * n;
-    switch (table->dtype) {
-    case RMR_DTYPE_F32:
-        memcpy(y, (const float *)table->values + first, n * sizeof *y);
-        break;
-    case RMR_DTYPE_BF16:
-        for (size_t c = 0; c < n; c++)
-            y[c] = rmr_from_bf16(((const uint16_t *)table->values)[first + c]);
-        break;
-    case RMR_DTYPE_INT8:
-        for (size_t c = 0; c < n; c++)
-            y[c] = table->scales[row] *
-                   (float)((const int8_t *)table->values)[first + c];
-        break;
-    case RMR_DTYPE_INT4:
-        RMR_NAME(int4_row)(table, row, y);
-        break;
-    }
+    RMR_NAME(give_row)(0, table, row, y);
+}
+
+static void RMR_NAME(table_add)(const rmr_table *table, size_t row, float *y)
+{
+    RMR_NAME(give_row)(1, table, row, y);
 }

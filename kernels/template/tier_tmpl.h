@@ -71,9 +71,9 @@ static void fill(rmr_kern *kern)
     kern->to_bf16 = RMR_NAME(to_bf16);
     kern->quantize_rows = RMR_NAME(quantize_rows);
     kern->table_row = RMR_NAME(table_row);
+    kern->table_add = RMR_NAME(table_add);
     kern->layer_norm = RMR_NAME(layer_norm);
     kern->activate = RMR_NAME(activate);
-    kern->add = RMR_NAME(add);
     kern->mean_rows = RMR_NAME(mean_rows);
     kern->max_rows = RMR_NAME(max_rows);
     kern->l2_normalize = RMR_NAME(l2_normalize);

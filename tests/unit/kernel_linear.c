@@ -21,6 +21,7 @@ kernel_shape kernel_plain_shape(rmr_dtype dtype, size_t rows, size_t in,
         .last = out,
         .has_bias = 1,
         .y_dtype = RMR_DTYPE_F32,
+        .int8_from = out,
     };
 }
 
@@ -43,6 +44,8 @@ kernel_shape kernel_any_shape(rmr_dtype dtype, size_t rows, size_t in,
     if (s.y_dtype != RMR_DTYPE_F32 && s.residual == KERNEL_RESIDUAL_IS_Y)
         s.residual = KERNEL_RESIDUAL;
     s.is_loose = kernel_one_in(2);
+    if (dtype == RMR_DTYPE_INT4 && kernel_one_in(2))
+        s.int8_from = kernel_below(out / RMR_PANEL + 1) * RMR_PANEL;
     return s;
 }
 
@@ -62,7 +65,7 @@ static double random_value(rmr_dtype dtype, float spread)
     float value = kernel_signed(spread);
     if (dtype == RMR_DTYPE_BF16)
         return kernel_from_bf16(kernel_to_bf16(value));
-    if (dtype == RMR_DTYPE_INT8)
+    if (rmr_operand_dtype(dtype) == RMR_DTYPE_INT8)
         return (double)kernel_below(255) - 127;
     return value;
 }
@@ -76,11 +79,16 @@ static int of_bytes(const kernel_shape *s)
 static void make_int4(kernel_linear *layer)
 {
     const kernel_shape *s = &layer->shape;
-    size_t groups = rmr_groups(s->in), count = s->out * s->in;
+    size_t groups = rmr_groups(s->in), count = s->int8_from * s->in;
+    size_t int8_bytes =
+        rmr_panels_bytes(RMR_DTYPE_INT8, s->in, s->out - s->int8_from);
     layer->indexes = kernel_array(count, 1);
-    layer->group_scales = kernel_array(s->out * groups, 1);
-    layer->weight.group_scales = kernel_array(rmr_panels(s->out) * groups, 1);
-    for (size_t i = 0; i < s->out * groups; i++)
+    layer->group_scales = kernel_array(s->int8_from * groups, 1);
+    layer->weight.group_scales =
+        kernel_array(rmr_panels(s->int8_from) * groups, 1);
+    layer->weight.int8_from = s->int8_from;
+    layer->weight.int8_panels = kernel_array(int8_bytes, 1);
+    for (size_t i = 0; i < s->int8_from * groups; i++)
         layer->group_scales[i] = (int8_t)((int)kernel_below(256) - 128);
     for (size_t i = 0; i < count; i++) {
         size_t group = i / s->in * groups + i % s->in / RMR_GROUP;
@@ -98,7 +106,8 @@ static void make_weight(kernel_linear *layer)
     layer->w = kernel_array(s->out * s->in, sizeof *layer->w);
     for (size_t i = 0; i < s->out * s->in; i++)
         layer->w[i] = random_value(s->dtype, 1);
-    layer->panels = kernel_array(rmr_panels_bytes(s->dtype, s->in, s->out), 1);
+    layer->panels =
+        kernel_array(rmr_panels_bytes(s->dtype, s->in, s->int8_from), 1);
     layer->weight = (rmr_weight){
         .dtype = s->dtype, .in = s->in, .out = s->out, .panels = layer->panels};
     if (s->dtype == RMR_DTYPE_INT4)
@@ -176,6 +185,18 @@ kernel_linear kernel_linear_make(const kernel_tier *tier,
     return layer;
 }
 
+static void pack_int4(kernel_linear *layer, const int8_t *bytes)
+{
+    const kernel_shape *s = &layer->shape;
+    const rmr_weight *weight = &layer->weight;
+    size_t from = s->int8_from;
+    int32_t *sums = (int32_t *)weight->sums;
+    rmr_pack_int4(s->in, from, layer->indexes, layer->group_scales,
+                  layer->panels, (int8_t *)weight->group_scales, sums);
+    rmr_pack_int8(s->in, s->out - from, bytes + from * s->in,
+                  (void *)weight->int8_panels, sums + from);
+}
+
 void kernel_linear_pack(const kernel_tier *tier, kernel_linear *layer)
 {
     const kernel_shape *s = &layer->shape;
@@ -184,7 +205,7 @@ void kernel_linear_pack(const kernel_tier *tier, kernel_linear *layer)
     int8_t *bytes = kernel_array(count, sizeof *bytes);
     for (size_t i = 0; i < count; i++) {
         values[i] = (float)layer->w[i];
-        if (s->dtype == RMR_DTYPE_INT8)
+        if (of_bytes(s))
             bytes[i] = (int8_t)layer->w[i];
     }
     if (s->dtype == RMR_DTYPE_F32)
@@ -195,9 +216,7 @@ void kernel_linear_pack(const kernel_tier *tier, kernel_linear *layer)
         rmr_pack_int8(s->in, s->out, bytes, layer->panels,
                       (int32_t *)layer->weight.sums);
     else
-        rmr_pack_int4(s->in, s->out, layer->indexes, layer->group_scales,
-                      layer->panels, (int8_t *)layer->weight.group_scales,
-                      (int32_t *)layer->weight.sums);
+        pack_int4(layer, bytes);
     kernel_release_to(tier, mark);
 }
 

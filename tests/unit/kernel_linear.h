@@ -23,8 +23,9 @@ typedef struct kernel_shape {
     int has_bias;
     kernel_residual residual;
     rmr_dtype y_dtype;
-    int is_loose; /* gaps between rows, and before the guard page */
-    int is_plain; /* bytes: units of 1, so that y is the sum itself */
+    int is_loose;     /* gaps between rows, and before the guard page */
+    int is_plain;     /* bytes: units of 1, so that y is the sum itself */
+    size_t int8_from; /* int4: as in rmr_weight */
 } kernel_shape;
 
 typedef struct kernel_linear {

@@ -31,9 +31,9 @@
 #define KERNEL_HOME_to_bf16 PACKED
 #define KERNEL_HOME_quantize_rows PACKED
 #define KERNEL_HOME_table_row PACKED
+#define KERNEL_HOME_table_add PACKED
 #define KERNEL_HOME_layer_norm TABLE
 #define KERNEL_HOME_activate TABLE
-#define KERNEL_HOME_add TABLE
 #define KERNEL_HOME_mean_rows TABLE
 #define KERNEL_HOME_max_rows TABLE
 #define KERNEL_HOME_l2_normalize TABLE

@@ -26,7 +26,8 @@ static size_t ceiling(size_t n, size_t unit)
 
 /* Calls the kernel and checks what it did with tiles: all that is whole tiles
  * goes through them, nothing else does, and none stays configured. Strips have
- * two heights at most; int4 has four panels at a time. */
+ * two heights at most; int4 has four panels at a time, and then what is int8.
+ */
 static void watch(void (*linear)(const rmr_linear_args *),
                   const rmr_linear_args *args)
 {
@@ -35,7 +36,7 @@ static void watch(void (*linear)(const rmr_linear_args *),
     size_t panels = ceiling(args->last - args->first, RMR_PANEL);
     size_t least = ceiling(args->rows, TILE_ROWS) * panels *
                    (bytes % TILE_BYTES ? 0 : bytes / TILE_BYTES);
-    size_t turns = dtype == RMR_DTYPE_INT4 ? ceiling(panels, 4) : 1;
+    size_t turns = dtype == RMR_DTYPE_INT4 ? ceiling(panels, 4) + 1 : 1;
     amx_emulated_start();
     linear(args);
     amx_emulated_counts counts = amx_emulated_count();

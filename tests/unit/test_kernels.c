@@ -261,29 +261,6 @@ static void test_activate(void **unused)
 
 /* ---------------------------------------------------------- add and pooling */
 
-static void check_add(const kernel_tier *tier)
-{
-    for (size_t n = 0; n <= 3 * MAX_TAIL; n++) {
-        float *x = kernel_floats(n, 1), *y = kernel_floats(n, 1000);
-        if (n)
-            x[kernel_below(n)] = NAN;
-        float *x_before = kernel_copy(x, n, sizeof *x);
-        float *y_before = kernel_copy(y, n, sizeof *y);
-        tier->kern.add(n, x, y);
-        kernel_same(tier, "add's x", x, x_before, n, sizeof *x);
-        for (size_t i = 0; i < n; i++)
-            kernel_true(tier,
-                        isnan(x[i]) ? isnan(y[i]) : y[i] == x[i] + y_before[i]);
-        kernel_release(tier);
-    }
-}
-
-static void test_add(void **unused)
-{
-    (void)unused;
-    KERNEL_EACH_TIER(add, check_add);
-}
-
 /* NaN in one value shows in its column, and in no other. */
 static void check_pool_poison(const kernel_tier *tier, size_t rows,
                               size_t columns, float *x, float *mean, float *max)

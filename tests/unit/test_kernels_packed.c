@@ -619,6 +619,16 @@ static float entry_of(const table_case *c, size_t row, size_t column)
     return NAN;
 }
 
+/* The same bits, or both NaN. */
+static void check_same(const kernel_tier *tier, float value, float expected)
+{
+    if (isnan(expected))
+        kernel_true(tier, isnan(value));
+    else
+        kernel_same(tier, "of a row of a table", &value, &expected, 1,
+                    sizeof expected);
+}
+
 static void check_table(const kernel_tier *tier)
 {
     for (size_t n = 0; n < 4 * 3 * MAX_TAIL; n++) {
@@ -626,14 +636,14 @@ static void check_table(const kernel_tier *tier)
         size_t rows = 1 + kernel_below(5), row = kernel_below(rows);
         table_case c = make_table((rmr_dtype)(n % 4), rows, columns);
         float *y = kernel_array(columns, sizeof *y);
+        float *sum = kernel_floats(columns, 1);
+        float *before = kernel_copy(sum, columns, sizeof *sum);
         tier->kern.table_row(&c.table, row, y);
+        tier->kern.table_add(&c.table, row, sum);
         for (size_t i = 0; i < columns; i++) {
             float expected = entry_of(&c, row, i);
-            if (isnan(expected))
-                kernel_true(tier, isnan(y[i]));
-            else
-                kernel_same(tier, "a row of a table", &y[i], &expected, 1,
-                            sizeof expected);
+            check_same(tier, y[i], expected);
+            check_same(tier, sum[i], before[i] + expected);
         }
         kernel_release(tier);
     }
@@ -643,6 +653,12 @@ static void test_table_row(void **unused)
 {
     (void)unused;
     KERNEL_EACH_TIER(table_row, check_table);
+}
+
+static void test_table_add(void **unused)
+{
+    (void)unused;
+    KERNEL_EACH_TIER(table_add, check_table);
 }
 
 int main(void)

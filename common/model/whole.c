@@ -1,0 +1,273 @@
+/*
+ * whole.c - quantizes the weight of a linear layer, or reads what was quantized
+ * before. It must never give the two different values.
+ */
+#include "common/model/whole.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/model/gptq.h"
+#include "common/model/quantize.h"
+#include "kernels/pack.h"
+
+enum { NAME_CHARS = 192 };
+
+/* The outputs of the first names that are int4: whole panels, or all. */
+static size_t find_int8_from(const rmr_linear_source *source, size_t names)
+{
+    size_t out = names * source->out;
+    size_t from = (names - source->int8_names) * source->out;
+    if (source->dtype == RMR_DTYPE_INT8)
+        return 0;
+    return from % RMR_PANEL ? out : from;
+}
+
+rmr_status rmr_whole_alloc(rmr_whole *w, rmr_weights *weights,
+                           const rmr_linear_source *source, rmr_error *err)
+{
+    size_t names = rmr_linear_num_names(source), in = source->in;
+    *w = (rmr_whole){.in = in, .out = names * source->out};
+    w->int8_from = find_int8_from(source, names);
+    w->indexes = rmr_malloc_array(w->int8_from, in);
+    w->group_scales = rmr_malloc_array(w->int8_from, rmr_groups(in));
+    w->values = rmr_malloc_array(w->out - w->int8_from, in);
+    w->scales = rmr_weights_alloc(weights, rmr_panels(w->out));
+    if (source->norm)
+        w->factors = rmr_weights_alloc(weights, in);
+    if (!w->indexes || !w->group_scales || !w->values || !w->scales ||
+        (source->norm && !w->factors))
+        return rmr_fail_nomem(err, source->names[0]);
+    memset(w->scales, 0, rmr_panels(w->out) * sizeof *w->scales);
+    return RMR_OK;
+}
+
+void rmr_whole_free(rmr_whole *w)
+{
+    rmr_free(w->indexes);
+    rmr_free(w->group_scales);
+    rmr_free(w->values);
+}
+
+/* Name i with a suffix. */
+static const char *tensor_name(char name[NAME_CHARS],
+                               const rmr_linear_source *source, size_t i,
+                               const char *suffix)
+{
+    snprintf(name, NAME_CHARS, "%s.%s", source->names[i], suffix);
+    return name;
+}
+
+/* ------------------------------------------------------------------ reading
+ */
+
+int rmr_whole_is_stored(const rmr_weights *weights,
+                        const rmr_linear_source *source)
+{
+    char name[NAME_CHARS];
+    const char *dtype =
+        rmr_weights_dtype(weights, tensor_name(name, source, 0, "weight"));
+    return dtype && (strcmp(dtype, "I8") == 0 || strcmp(dtype, "U8") == 0);
+}
+
+/* A tensor of floats, copied. */
+static rmr_status read_floats(rmr_weights *weights, const char *name,
+                              size_t count, float *to, rmr_error *err)
+{
+    const float *values;
+    rmr_status status = rmr_weights_f32(weights, name, 0, count, &values, err);
+    if (!status) {
+        memcpy(to, values, count * sizeof *to);
+        rmr_weights_forget(weights, values, count);
+        rmr_weights_count(weights, -(int64_t)count, 0);
+    }
+    return status;
+}
+
+static rmr_status read_int8(rmr_whole *w, rmr_weights *weights,
+                            const rmr_linear_source *source, size_t i,
+                            rmr_error *err)
+{
+    char name[NAME_CHARS];
+    size_t rows = source->out, first = i * rows - w->int8_from;
+    const void *bytes;
+    rmr_status status =
+        rmr_weights_raw(weights, tensor_name(name, source, i, "weight"), "I8",
+                        rows, w->in, &bytes, err);
+    if (status)
+        return status;
+    memcpy(w->values + first * w->in, bytes, rows * w->in);
+    rmr_weights_drop(bytes, rows * w->in);
+    return RMR_OK;
+}
+
+static rmr_status read_int4(rmr_whole *w, rmr_weights *weights,
+                            const rmr_linear_source *source, size_t i,
+                            rmr_error *err)
+{
+    char name[NAME_CHARS];
+    size_t rows = source->out, first = i * rows;
+    size_t row_bytes = rmr_table_row_bytes(RMR_DTYPE_INT4, w->in);
+    size_t groups = rmr_groups(w->in);
+    const void *bytes, *scales;
+    rmr_status status =
+        rmr_weights_raw(weights, tensor_name(name, source, i, "weight"), "U8",
+                        rows, row_bytes, &bytes, err);
+    if (!status)
+        status = rmr_weights_raw(
+            weights, tensor_name(name, source, i, "weight_group_scale"), "I8",
+            rows, groups, &scales, err);
+    if (status)
+        return status;
+    memcpy(w->group_scales + first * groups, scales, rows * groups);
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *from = (const uint8_t *)bytes + r * row_bytes;
+        uint8_t *to = w->indexes + (first + r) * w->in;
+        for (size_t c = 0; c < w->in; c++)
+            to[c] = c % 2 ? from[c / 2] >> 4 : from[c / 2] & 15;
+    }
+    rmr_weights_drop(bytes, rows * row_bytes);
+    return RMR_OK;
+}
+
+rmr_status rmr_whole_read(rmr_whole *w, rmr_weights *weights,
+                          const rmr_linear_source *source, rmr_error *err)
+{
+    char name[NAME_CHARS];
+    rmr_status status = RMR_OK;
+    for (size_t i = 0; i < rmr_linear_num_names(source) && !status; i++) {
+        size_t first = i * source->out;
+        status = first < w->int8_from ? read_int4(w, weights, source, i, err)
+                                      : read_int8(w, weights, source, i, err);
+        if (!status)
+            status = read_floats(weights,
+                                 tensor_name(name, source, i, "weight_scale"),
+                                 source->out, w->scales + first, err);
+    }
+    if (!status && w->factors)
+        status =
+            read_floats(weights, tensor_name(name, source, 0, "input_factor"),
+                        w->in, w->factors, err);
+    if (!status)
+        rmr_weights_count(weights, (int64_t)(w->out * w->in), 0);
+    return status;
+}
+
+/* ------------------------------------------------------------------ keeping
+ */
+
+static rmr_status keep_int4(const rmr_whole *w, rmr_quantizer *to,
+                            const rmr_linear_source *source, size_t i,
+                            rmr_error *err)
+{
+    char name[NAME_CHARS];
+    size_t rows = source->out, first = i * rows, groups = rmr_groups(w->in);
+    size_t row_bytes = rmr_table_row_bytes(RMR_DTYPE_INT4, w->in);
+    uint8_t *bytes = rmr_calloc(rows, row_bytes);
+    if (!bytes)
+        return rmr_fail_nomem(err, source->names[i]);
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *from = w->indexes + (first + r) * w->in;
+        for (size_t c = 0; c < w->in; c++)
+            bytes[r * row_bytes + c / 2] |=
+                (uint8_t)(from[c] << (c % 2 ? 4 : 0));
+    }
+    rmr_status status =
+        rmr_quantizer_keep(to, tensor_name(name, source, i, "weight"), "U8",
+                           rows, row_bytes, bytes, err);
+    rmr_free(bytes);
+    if (!status)
+        status = rmr_quantizer_keep(
+            to, tensor_name(name, source, i, "weight_group_scale"), "I8", rows,
+            groups, w->group_scales + first * groups, err);
+    return status;
+}
+
+static rmr_status keep_name(const rmr_whole *w, rmr_quantizer *to,
+                            const rmr_linear_source *source, size_t i,
+                            rmr_error *err)
+{
+    char name[NAME_CHARS];
+    size_t rows = source->out, first = i * rows;
+    rmr_status status;
+    if (first < w->int8_from)
+        status = keep_int4(w, to, source, i, err);
+    else
+        status = rmr_quantizer_keep(
+            to, tensor_name(name, source, i, "weight"), "I8", rows, w->in,
+            w->values + (first - w->int8_from) * w->in, err);
+    if (!status)
+        status =
+            rmr_quantizer_keep(to, tensor_name(name, source, i, "weight_scale"),
+                               "F32", 0, rows, w->scales + first, err);
+    return status;
+}
+
+static rmr_status keep(const rmr_whole *w, rmr_quantizer *to,
+                       const rmr_linear_source *source, rmr_error *err)
+{
+    char name[NAME_CHARS];
+    rmr_status status = RMR_OK;
+    for (size_t i = 0; i < rmr_linear_num_names(source) && !status; i++)
+        status = keep_name(w, to, source, i, err);
+    if (!status && w->factors)
+        status =
+            rmr_quantizer_keep(to, tensor_name(name, source, 0, "input_factor"),
+                               "F32", 0, w->in, w->factors, err);
+    return status;
+}
+
+/* --------------------------------------------------------------- quantizing
+ */
+
+/* Brings the components of a norm's output closer to one size: the factors,
+ * and the weight without them. A component's size is the root of its mean
+ * square, sqrt(gamma^2 + beta^2), its weights' the largest of the last `rows`;
+ * both get the root of the two's ratio. Of queries, keys and values these are
+ * the values', which reach the result as they are: by all of them MiniLM's
+ * vectors come out worse than without factors, by the values' better. */
+static void smooth(const rmr_whole *w, const rmr_norm *norm, size_t rows,
+                   float *weight)
+{
+    const float least = 1e-6f;
+    for (size_t i = 0; i < w->in; i++) {
+        float size = hypotf(norm->gamma[i], norm->beta[i]), largest = least;
+        for (size_t o = w->out - rows; o < w->out; o++)
+            largest = fmaxf(largest, fabsf(weight[o * w->in + i]));
+        w->factors[i] = sqrtf(largest / fmaxf(size, least));
+        for (size_t o = 0; o < w->out; o++)
+            weight[o * w->in + i] /= w->factors[i];
+    }
+}
+
+/* The rows of int4: by what the inputs are like, where that is known. */
+static rmr_status quantize_int4(rmr_whole *w, const float *gram, float *weight,
+                                rmr_error *err)
+{
+    if (gram)
+        return rmr_gptq(w->in, w->int8_from, weight, gram, w->factors,
+                        w->indexes, w->group_scales, w->scales, err);
+    rmr_quantize_int4(w->in, w->int8_from, weight, w->indexes, w->group_scales,
+                      w->scales);
+    return RMR_OK;
+}
+
+rmr_status rmr_whole_quantize(rmr_whole *w, rmr_weights *weights,
+                              const rmr_linear_source *source, float *weight,
+                              rmr_error *err)
+{
+    rmr_quantizer *to = rmr_weights_quantizer(weights);
+    const float *gram =
+        to ? rmr_quantizer_gram(to, source->names[0], w->in) : NULL;
+    if (source->norm)
+        smooth(w, source->norm, source->out, weight);
+    rmr_status status = quantize_int4(w, gram, weight, err);
+    rmr_quantize_int8(w->in, w->out - w->int8_from,
+                      weight + w->int8_from * w->in, w->values,
+                      w->scales + w->int8_from);
+    if (!status && to)
+        status = keep(w, to, source, err);
+    return status;
+}
