@@ -14,6 +14,8 @@ BUILD/bench.png. Runs in an environment with requirements-peers.txt.
 import argparse
 import json
 import os
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -147,7 +149,7 @@ class Bench:
         self.model = str(args.model.resolve())
         self.texts = texts
         self.running = {}
-        self.exports = self.reference = None
+        self.exports = self.reference = self.int4 = None
         self.results = {
             "model": args.model.name, "rounds": args.rounds,
             "threads": args.threads, "machine": machine(),
@@ -181,6 +183,20 @@ class Bench:
             self.reference = np.load(process.ask(
                 do="reference", texts=self.texts[COMPARED], **request
             ))
+        if any(e.key == "remora-int4" for e in self.args.engines):
+            self.int4 = self.quantized(calibration[:100])
+
+    def quantized(self, calibration):
+        """The model in Remora's int4, calibrated as the other engines' int8
+        is."""
+        texts, path = self.folder / "calibration", self.folder / "remora-int4"
+        texts.write_text("".join(f"{text}\n" for text in calibration))
+        shutil.rmtree(path, ignore_errors=True)
+        subprocess.run([
+            self.args.build / "remora", "quantize", self.model, path,
+            "--dtype", "int4", "--texts", texts,
+        ], check=True)
+        return str(path)
 
     def drop(self, key, reason):
         """An engine that cannot go on: its figures go with it."""
@@ -209,7 +225,7 @@ class Bench:
         opened = self.ask(
             engine.key, do="open", texts=self.texts, name=engine.name,
             dtype=engine.dtype, threads=threads, model=self.model,
-            exports=self.exports,
+            exports=self.exports, int4=self.int4,
             library=str(self.args.build.resolve() / "libremora.so"),
         )
         if opened is None:

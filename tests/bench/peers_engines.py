@@ -158,8 +158,9 @@ class RemoraEngine:
         from remora_ctypes import UNSUPPORTED, Remora, RemoraError
 
         try:
+            model = "int4" if setup["dtype"] == "int4" else "model"
             self.remora = Remora(
-                setup["library"], setup["model"], setup["threads"],
+                setup["library"], setup[model], setup["threads"],
                 setup["dtype"],
             )
         except RemoraError as problem:
