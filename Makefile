@@ -31,7 +31,8 @@ build/config.mk: configure
 
 CORE_SRC := $(sort $(wildcard common/base/*.c common/model/*.c \
 	common/runtime/*.c common/wire/*.c kernels/*.c kernels/scalar/*.c \
-	kernels/blas/*.c kernels/x86/*.c tokenizer/*.c tokenizer/*/*.c))
+	kernels/blas/*.c kernels/x86/*.c kernels/arm/*.c tokenizer/*.c \
+	tokenizer/*/*.c))
 CLI_SRC := $(sort $(wildcard common/cli/*.c))
 SQLITE_SRC := $(sort $(wildcard sqlite-ext/*.c))
 NGINX_FILES := $(sort $(wildcard nginx-module/*.c nginx-module/*.h \
@@ -100,7 +101,7 @@ build/obj/tests/%.o build/asan/obj/tests/%.o: INCLUDES := -Ibuild -I. \
 # What the objects and the archive are made with: they are made anew when the
 # flags changed, or a source came or went.
 FLAGS := $(CC) $(BASE_CFLAGS) $(HARDEN_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
-	$(SAN_CFLAGS) $(DEP_CFLAGS)
+	$(SAN_CFLAGS) $(DEP_CFLAGS) $(AARCH64_CC) $(AARCH64_TIERS)
 # $(call remember,FILE,TEXT): touches FILE only when it does not hold TEXT.
 remember = $(if $(filter-out x$(subst $() ,_,$(file <$(1))),\
 	x$(subst $() ,_,$(2))),$(file >$(1),$(2)))
@@ -191,6 +192,28 @@ $(ASAN_TESTS): build/asan/tests/%: build/asan/libremora.a \
 		build/asan/libremora.a \
 		$(CMOCKA_LIBS) $(DEP_LIBS) -o $@
 
+# The tests of kernels for AArch64 on another CPU: the kernels without OpenBLAS
+# and all else that is for a CPU, and no library but libc, statically linked.
+NEON_CORE_SRC := common/base/dtype.c common/base/error.c \
+	$(filter-out kernels/blas/%,$(filter kernels/%,$(CORE_SRC)))
+NEON_TEST_SRC := $(filter tests/unit/test_kern%,$(UNIT_SRC))
+NEON_OBJ := $(call objects,neon/obj,$(NEON_CORE_SRC) tests/neon/cmocka.c \
+	tests/unit/kernel_linear.c tests/unit/kernel_operands.c \
+	tests/unit/tiny_model.c)
+NEON_TESTS := $(call programs,neon/tests,$(NEON_TEST_SRC))
+NEON_CFLAGS := -O3 -DRMR_WITHOUT_BLAS=1 $(AARCH64_TIERS:%=-DRMR_CC_%=1)
+
+build/neon/obj/%.o: %.c build/flags
+	@mkdir -p $(@D)
+	$(call say,NEON,$<)
+	$(Q)$(AARCH64_CC) $(BASE_CFLAGS) $(NEON_CFLAGS) -Ibuild -I. -Icommon \
+		-Itests/unit -c $< -o $@
+
+$(NEON_TESTS): build/neon/tests/%: build/neon/obj/tests/unit/%.o $(NEON_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(AARCH64_CC) -static $^ -pthread -lm -o $@
+
 # Programs that print parts of the documents.
 DOC_SRC := $(sort $(wildcard tests/docs/*.c))
 DOC_PROGRAMS := $(call programs,tests,$(DOC_SRC))
@@ -239,7 +262,8 @@ ALL_OBJ := $(CORE_OBJ) $(CLI_OBJ) $(SQLITE_OBJ) $(SUPPORT_OBJ) \
 	$(call objects,asan/obj,$(FUZZ_SRC)) \
 	$(call objects,fuzz/obj,$(FUZZ_SRC) $(CORE_SRC)) \
 	$(call objects,obj,$(UNIT_SRC) $(FAULT_SRC) $(DOC_SRC)) \
-	$(call objects,asan/obj,$(UNIT_SRC) $(FAULT_SRC))
+	$(call objects,asan/obj,$(UNIT_SRC) $(FAULT_SRC)) \
+	$(NEON_OBJ) $(call objects,neon/obj,$(NEON_TEST_SRC))
 -include $(ALL_OBJ:.o=.d)
 
 
@@ -304,10 +328,19 @@ ifeq ($(WITH_NGINX),yes)
 PYTEST_SUITES += nginx
 endif
 SUITES := unit fault asan fuzz $(PYTEST_SUITES)
+# On AArch64 itself the suite of units runs NEON.
+NEON_LEFT_OUT := $(if $(NEON_MISSING),NEON is compiled and run nowhere: \
+	$(NEON_MISSING))
+ifneq ($(AARCH64_CC),)
+SUITES += neon
+endif
 
-.PHONY: check $(SUITES:%=check-%) asan parity
+.PHONY: check $(SUITES:%=check-%) check-neon asan parity
 # Everything that the suites run is built first, then they run one by one.
-check: all $(TESTS) $(ASAN_TESTS) $(REPLAYS) $(DOC_PROGRAMS) $(VENV_TESTS) $(MODELS) check-tools
+check: all $(TESTS) $(ASAN_TESTS) $(REPLAYS) $(DOC_PROGRAMS) \
+		$(if $(filter neon,$(SUITES)),$(NEON_TESTS)) \
+		$(VENV_TESTS) $(MODELS) check-tools
+	$(if $(NEON_LEFT_OUT),@echo '$(NEON_LEFT_OUT)')
 	@$(PYTHON) tests/run_suites.py $(SUITES)
 
 check-unit: $(call programs,tests,$(UNIT_SRC)) $(MODELS)
@@ -315,6 +348,12 @@ check-fault: all $(call programs,tests,$(FAULT_SRC)) $(MODELS)
 check-asan: all $(ASAN_TESTS) $(MODELS)
 check-fuzz: $(REPLAYS) $(MODELS)
 check-lint: $(DOC_PROGRAMS)
+ifneq ($(AARCH64_CC),)
+check-neon: $(NEON_TESTS)
+else
+check-neon:
+	$(error $(or $(NEON_LEFT_OUT),check-unit runs NEON on this CPU))
+endif
 $(PYTEST_SUITES:%=check-%): all $(VENV_TESTS) $(MODELS) check-tools
 $(SUITES:%=check-%):
 	@$(PYTHON) tests/run_suites.py $(@:check-%=%)
@@ -467,7 +506,7 @@ uninstall:
 .PHONY: clean distclean help
 clean:
 	rm -rf build/obj build/linked build/asan build/tests build/check build/fuzz \
-		build/core.list build/flags build/libremora.* build/remora build/*.so \
+		build/neon build/core.list build/flags build/libremora.* build/remora build/*.so \
 		build/nginx
 
 # Also forgets the configuration, the models and the Python environment.
@@ -481,6 +520,7 @@ help:
 		check 'every test; check-unit, check-lint, ... one suite' \
 		asan 'the C tests with address and undefined sanitizers' \
 		check-kernels 'the tests of kernels for longer, ROUNDS=20 seeds' \
+		check-neon 'the tests of kernels for AArch64, emulated' \
 		parity 'tokenizers and vectors against the reference, all of it' \
 		fuzz 'every reader with libFuzzer, SECONDS=60 each' \
 		soak '100,000 requests: memory stays flat' \

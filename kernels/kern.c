@@ -9,6 +9,9 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 /* Each leaves to the tier below it what its tiles do not fit. */
 #if defined(__x86_64__) && defined(__linux__)
@@ -72,11 +75,56 @@ static uint32_t amx_tiers(uint32_t below)
 }
 #endif
 
+#if defined(__aarch64__)
+/* What Linux says that the CPU has. */
+static uint32_t arm_tiers(void)
+{
+    uint32_t tiers = RMR_TIER_NEON;
+#if RMR_CC_NEON_DOTPROD
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP)
+        tiers |= RMR_TIER_NEON_DOTPROD;
+#endif
+#if RMR_CC_NEON_I8MM
+    if (getauxval(AT_HWCAP2) & HWCAP2_I8MM)
+        tiers |= RMR_TIER_NEON_I8MM;
+#endif
+#if RMR_CC_NEON_BF16
+    if (getauxval(AT_HWCAP2) & HWCAP2_BF16)
+        tiers |= RMR_TIER_NEON_BF16;
+#endif
+    return tiers;
+}
+
+static void init_arm(rmr_kern *kern, uint32_t tiers)
+{
+    if (tiers & RMR_TIER_NEON)
+        rmr_kern_init_neon(kern);
+#if RMR_CC_NEON_DOTPROD
+    if (tiers & RMR_TIER_NEON_DOTPROD)
+        rmr_kern_init_neon_dotprod(kern);
+#endif
+#if RMR_CC_NEON_I8MM
+    if (tiers & RMR_TIER_NEON_I8MM)
+        rmr_kern_init_neon_i8mm(kern);
+#endif
+#if RMR_CC_NEON_BF16
+    if (tiers & RMR_TIER_NEON_BF16)
+        rmr_kern_init_neon_bf16(kern);
+#endif
+}
+#endif
+
 /* What the CPU has: the compiler's own check, which asks CPUID and XCR0. What
  * the compiler has: build/config.h. */
 uint32_t rmr_kern_tiers(void)
 {
-    uint32_t tiers = RMR_TIER_BLAS;
+    uint32_t tiers = 0;
+#if !RMR_WITHOUT_BLAS
+    tiers |= RMR_TIER_BLAS;
+#endif
+#if defined(__aarch64__)
+    tiers |= arm_tiers();
+#endif
 #if defined(__x86_64__)
     __builtin_cpu_init();
 #endif
@@ -113,8 +161,10 @@ uint32_t rmr_kern_tiers(void)
 void rmr_kern_init(rmr_kern *kern, uint32_t tiers)
 {
     rmr_kern_init_scalar(kern);
+#if !RMR_WITHOUT_BLAS
     if (tiers & RMR_TIER_BLAS)
         rmr_kern_init_blas(kern);
+#endif
 #if defined(__x86_64__) && RMR_CC_AVX2
     if (tiers & RMR_TIER_AVX2)
         rmr_kern_init_avx2(kern);
@@ -142,5 +192,8 @@ void rmr_kern_init(rmr_kern *kern, uint32_t tiers)
 #if HAS_AMX_BF16
     if (tiers & RMR_TIER_AMX_BF16)
         rmr_kern_init_amx_bf16(kern);
+#endif
+#if defined(__aarch64__)
+    init_arm(kern, tiers);
 #endif
 }

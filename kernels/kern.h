@@ -199,18 +199,23 @@ typedef struct rmr_kern {
 
 /* Tiers above the scalar reference, as bits of a mask, in rising order. */
 enum {
-    RMR_TIER_BLAS = 1 << 0,        /* float32 products by OpenBLAS: any CPU */
-    RMR_TIER_AVX2 = 1 << 1,        /* x86 with AVX2 and FMA */
-    RMR_TIER_AVX_VNNI = 1 << 2,    /* and products of bytes */
-    RMR_TIER_AVX512 = 1 << 3,      /* x86 with AVX-512 F, BW, DQ, VL */
-    RMR_TIER_AVX512_VNNI = 1 << 4, /* and products of bytes */
-    RMR_TIER_AVX512_BF16 = 1 << 5, /* and of bfloat16 */
-    RMR_TIER_AMX_INT8 = 1 << 6,    /* products of tiles of bytes, */
-    RMR_TIER_AMX_BF16 = 1 << 7,    /* of bfloat16: above the two before */
+    RMR_TIER_BLAS = 1 << 0,          /* float32 products by OpenBLAS: any CPU */
+    RMR_TIER_AVX2 = 1 << 1,          /* x86 with AVX2 and FMA */
+    RMR_TIER_AVX_VNNI = 1 << 2,      /* and products of bytes */
+    RMR_TIER_AVX512 = 1 << 3,        /* x86 with AVX-512 F, BW, DQ, VL */
+    RMR_TIER_AVX512_VNNI = 1 << 4,   /* and products of bytes */
+    RMR_TIER_AVX512_BF16 = 1 << 5,   /* and of bfloat16 */
+    RMR_TIER_AMX_INT8 = 1 << 6,      /* products of tiles of bytes, */
+    RMR_TIER_AMX_BF16 = 1 << 7,      /* of bfloat16: above the two before */
+    RMR_TIER_NEON = 1 << 16,         /* AArch64 */
+    RMR_TIER_NEON_DOTPROD = 1 << 17, /* and products of signed bytes, */
+    RMR_TIER_NEON_I8MM = 1 << 18,    /* of unsigned with signed bytes, */
+    RMR_TIER_NEON_BF16 = 1 << 19,    /* and of bfloat16 */
 };
 
 /* The tiers that this CPU and its operating system can run. Where the CPU has
- * AMX it asks Linux to let the process use it: see kern.c. */
+ * AMX it asks Linux to let the process use it: see kern.c. A build with
+ * RMR_WITHOUT_BLAS leaves RMR_TIER_BLAS out, and kernels/blas with it. */
 uint32_t rmr_kern_tiers(void);
 
 /* Fills the table: scalar first, then every tier in the mask, in rising order.
@@ -228,5 +233,9 @@ void rmr_kern_init_avx512_vnni(rmr_kern *kern);
 void rmr_kern_init_avx512_bf16(rmr_kern *kern);
 void rmr_kern_init_amx_int8(rmr_kern *kern);
 void rmr_kern_init_amx_bf16(rmr_kern *kern);
+void rmr_kern_init_neon(rmr_kern *kern);
+void rmr_kern_init_neon_dotprod(rmr_kern *kern);
+void rmr_kern_init_neon_i8mm(rmr_kern *kern);
+void rmr_kern_init_neon_bf16(rmr_kern *kern);
 
 #endif

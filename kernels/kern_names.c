@@ -32,6 +32,10 @@ static const struct {
     {RMR_TIER_AVX512_BF16, "avx512_bf16"},
     {RMR_TIER_AMX_INT8, "amx_int8"},
     {RMR_TIER_AMX_BF16, "amx_bf16"},
+    {RMR_TIER_NEON, "neon"},
+    {RMR_TIER_NEON_DOTPROD, "neon_dotprod"},
+    {RMR_TIER_NEON_I8MM, "neon_i8mm"},
+    {RMR_TIER_NEON_BF16, "neon_bf16"},
 };
 
 enum { NUM_TIERS = sizeof tiers / sizeof *tiers };

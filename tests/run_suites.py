@@ -5,10 +5,12 @@ usage: tests/run_suites.py SUITE...
 
 A suite is a folder of tests/: its C programs (already built by make) and its
 pytest files. `asan` is the C programs of all suites once more, built with the
-sanitizers, one check each; `fuzz` replays the fuzz targets' corpora. The last line printed is `N passed, N failed`, with
-`, N skipped` where a test was skipped. The exit status is 0 only when nothing
-failed, nothing crashed and every suite ran a test; this script must never
-count a suite that ran nothing, or died, as passed.
+sanitizers, one check each; `fuzz` replays the fuzz targets' corpora; `neon`
+is the tests of kernels, built for AArch64 and emulated. The last line printed
+is `N passed, N failed`, with `, N skipped` where a test was skipped. The exit
+status is 0 only when nothing failed, nothing crashed and every suite ran a
+test; this script must never count a suite that ran nothing, or died, as
+passed.
 """
 
 import os
@@ -28,6 +30,9 @@ PYTHON = ROOT / "build" / "venv" / "bin" / "python"
 PREFIXES = {"unit": "test_", "fault": "fault_"}
 PROGRAM_SECONDS = 300
 PYTEST_SECONDS = 900
+# On an emulated CPU without extensions, whose one tier the CPU with all of them
+# has as well, the programs that take long are left out.
+EMULATED_BASELINE = ("test_kern_names", "test_kernels", "test_kernels_packed")
 # Of each file of a fuzz target's corpus; fewer where one input takes long.
 MUTATIONS = {"fuzz_config": 300, "fuzz_http": 60}
 DEFAULT_MUTATIONS = 1000
@@ -98,13 +103,14 @@ def cmocka_counts(output):
     return counts, count(r"^\[==========\] .*?(\d+) test\(s\) run\.$")
 
 
-def run_program(program, whole):
-    """Runs one cmocka program. whole: it counts as one check."""
+def run_program(program, whole, emulator=(), name=None):
+    """Runs one cmocka program. whole: it counts as one check. emulator: the
+    command that runs it; name: what it is called in the report."""
     start = time.monotonic()
     # Apart, for cmocka writes to both and only one of them is buffered.
     with tempfile.TemporaryFile() as errors:
         status, output = run(
-            [str(program)], PROGRAM_SECONDS,
+            [*emulator, str(program)], PROGRAM_SECONDS,
             stdout=subprocess.PIPE, stderr=errors,
         )
         errors.seek(0)
@@ -125,13 +131,19 @@ def run_program(program, whole):
     if counts.failed:
         say(output.rstrip())
     say(
-        f"  {program.name:<32} {counts.passed:>5} passed"
+        f"  {name or program.name:<32} {counts.passed:>5} passed"
         f"{f', {counts.failed} failed' if counts.failed else ''}"
         f"{f', {counts.skipped} skipped' if counts.skipped else ''}"
         f"{f' ({problem})' if problem else ''}"
         f"  {time.monotonic() - start:.1f} s"
     )
     return counts
+
+
+def configured(name):
+    """What configure found, of build/config.mk."""
+    text = (ROOT / "build" / "config.mk").read_text()
+    return re.search(rf"^{name} :=[ ]?(.*)$", text, re.M)[1]
 
 
 def programs(suite, tree):
@@ -141,16 +153,17 @@ def programs(suite, tree):
     if prefix is None:
         return []
     names = [p.stem for p in (ROOT / "tests" / suite).glob(f"{prefix}*.c")]
-    if "WITH_SQLITE := no" in (ROOT / "build" / "config.mk").read_text():
+    if configured("WITH_SQLITE") == "no":
         names = [name for name in names if name != "fault_sqlite"]
     return [ROOT / "build" / tree / name for name in sorted(names)]
 
 
-def run_programs(paths, whole):
+def run_programs(paths, whole, emulator=(), cpu=None):
     counts = Counts()
     for path in paths:
         if path.is_file():
-            counts.add(run_program(path, whole))
+            name = f"{path.name} ({cpu})" if cpu else path.name
+            counts.add(run_program(path, whole, emulator, name))
         else:
             say(f"  {path.name} was not built")
             counts.add(Counts(failed=1))
@@ -178,6 +191,20 @@ def run_replays():
             f"  {program.name:<32} {output if good else 'failed: ' + output}"
             f"  {time.monotonic() - start:.1f} s"
         )
+    return counts
+
+
+def run_emulated():
+    """The tests of kernels on each of the emulated CPUs."""
+    counts = Counts()
+    names = sorted(p.stem for p in (ROOT / "tests/unit").glob("test_kern*.c"))
+    for cpu, which in ("max", names), ("cortex-a57", EMULATED_BASELINE):
+        paths = [ROOT / "build" / "neon" / "tests" / name for name in which]
+        emulator = [
+            configured("QEMU_AARCH64"), "-cpu", cpu,
+            "-E", "REMORA_SKIP_SCALAR=1",
+        ]
+        counts.add(run_programs(paths, False, emulator, cpu))
     return counts
 
 
@@ -209,6 +236,8 @@ def run_suite(suite):
             counts.add(run_programs(programs(name, "asan/tests"), True))
     elif suite == "fuzz":
         counts.add(run_replays())
+    elif suite == "neon":
+        counts.add(run_emulated())
     else:
         counts.add(run_programs(programs(suite, "tests"), False))
         if any((ROOT / "tests" / suite).glob("**/test_*.py")):

@@ -32,6 +32,18 @@ static inline void int4_unpack_group(const char *packed, const int8_t *scales,
     }
 }
 
+/* Values of a panel beyond the last input are not 0, as they are in int8; nor
+ * are the bytes that they are multiplied with, if something is taken off them.
+ */
+static inline void int4_clear_rest(size_t in, char *panel)
+{
+    for (size_t i = in; i % RMR_STEP; i++) {
+        char *step = panel + i / RMR_STEP * RMR_PANEL_STEP;
+        for (size_t c = 0; c < RMR_PANEL; c++)
+            step[c * RMR_STEP + i % RMR_STEP] = 0;
+    }
+}
+
 /* Panels from `panel` on, one after another without what groups have too
  * much. */
 static void int4_unpack(const rmr_weight *weight, size_t panel, size_t panels,
@@ -46,6 +58,8 @@ static void int4_unpack(const rmr_weight *weight, size_t panel, size_t panels,
                               weight->group_scales + group * RMR_PANEL, at);
             at += RMR_GROUP * RMR_PANEL;
         }
+        if (RMR_BYTES_OFF)
+            int4_clear_rest(weight->in, to + p * steps * RMR_PANEL_STEP);
     }
 }
 

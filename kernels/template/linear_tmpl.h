@@ -3,12 +3,19 @@
  * first-level cache, once per tier: units of int8, bias, activation, residual,
  * and how the result is written. It must never read or write beside the columns
  * that were asked for.
+ *
+ *   RMR_BYTES_OFF     what the tier's products of bytes take off each byte of
+ *                     the left operand, and so off its zero; 0 by default
  */
 #include <string.h>
 
 #include "kernels/template/product.h"
 #include "kernels/template/vmath.h"
 #include "kernels/template/vmath_tmpl.h"
+
+#ifndef RMR_BYTES_OFF
+#define RMR_BYTES_OFF 0
+#endif
 
 /* What one row of a tile is finished with; columns count from the tile's. */
 typedef struct RMR_NAME(row) {
@@ -29,8 +36,8 @@ RMR_NAME(finish_vec)(rmr_activation activation, const RMR_NAME(row) * row,
 {
     vec value;
     if (row->sums) {
-        ivec zero =
-            IVEC_MUL(IVEC_SET1(row->scale.zero), IVEC_LOAD(row->sums + c));
+        ivec zero = IVEC_MUL(IVEC_SET1(row->scale.zero - RMR_BYTES_OFF),
+                             IVEC_LOAD(row->sums + c));
         value = VEC_FROM_IVEC(IVEC_SUB(IVEC_LOAD(values + c), zero));
         value = VEC_MUL(value, VEC_MUL(VEC_SET1(row->scale.scale),
                                        VEC_LOAD(row->units + c)));

@@ -24,9 +24,14 @@ static const struct {
     {RMR_TIER_AVX512_BF16, "avx512_bf16"},
     {RMR_TIER_AMX_INT8, "amx_int8"},
     {RMR_TIER_AMX_BF16, "amx_bf16"},
+    {RMR_TIER_NEON, "neon"},
+    {RMR_TIER_NEON_DOTPROD, "neon_dotprod"},
+    {RMR_TIER_NEON_I8MM, "neon_i8mm"},
+    {RMR_TIER_NEON_BF16, "neon_bf16"},
 };
 
 static uint64_t first_seed = 1, rounds = 1;
+static int skips_scalar;
 static uint64_t round_seed; /* what repeats the round that runs */
 static uint64_t state;      /* of the random numbers */
 static char running[24];    /* the tier that is tried, until it came back */
@@ -86,8 +91,13 @@ static void check_tier(const kernel_tier *tier, uint64_t round,
 
 void kernel_each_tier(size_t offset, kernel_check *check)
 {
+    kernel_tier scalar = kernel_tier_at(0);
+    kernel_tier best = kernel_tier_at(kernel_num_tiers() - 1);
+    int is_replaced = entry(&best, offset) != entry(&scalar, offset);
     for (uint64_t round = 0; round < rounds; round++) {
         void (*before)(void) = NULL;
+        if (skips_scalar && is_replaced)
+            before = entry(&scalar, offset);
         for (size_t i = 0; i < kernel_num_tiers(); i++) {
             kernel_tier tier = kernel_tier_at(i);
             if (entry(&tier, offset) != before)
@@ -112,12 +122,14 @@ void kernel_one_tier(kernel_check *check)
 void kernel_begin(void)
 {
     const char *seed = getenv("REMORA_SEED"), *count = getenv("REMORA_ROUNDS");
+    const char *skip = getenv("REMORA_SKIP_SCALAR");
     if (seed)
         first_seed = strtoull(seed, NULL, 10);
     if (count)
         rounds = strtoull(count, NULL, 10);
     if (rounds < 1)
         rounds = 1;
+    skips_scalar = skip && strcmp(skip, "1") == 0;
     state = round_seed = first_seed;
     assert_int_equal(atexit(report_crash), 0);
     print_message("REMORA_SEED=%llu REMORA_ROUNDS=%llu\n",

@@ -5,7 +5,9 @@
  * take a kernel's own arithmetic for what is expected.
  *
  * REMORA_SEED=n starts the random operands elsewhere, REMORA_ROUNDS=n tries
- * that many seeds from there on; 1 and 1 when they are not set.
+ * that many seeds from there on; 1 and 1 when they are not set. With
+ * REMORA_SKIP_SCALAR=1 a kernel's scalar tier is left out where another tier
+ * has that kernel too, to save time on a CPU that is emulated.
  */
 #ifndef RMR_TESTS_KERNEL_OPERANDS_H
 #define RMR_TESTS_KERNEL_OPERANDS_H

@@ -175,10 +175,10 @@ static double reference_of(const attention_case *c, size_t i, double *p)
 }
 
 /*
- * Relative to sum p |v|: each exponential by its score and by its own error,
- * a sum of as many, twice, and a few roundings; of bfloat16 also a rough
- * exponential, the probabilities' rounding, and the result's. What is below
- * 1e-37 may be something else that is.
+ * Relative to sum p |v|, where |v| is at most 1: each exponential by its score
+ * and by its own error, a sum of as many, twice, and a few roundings; of
+ * bfloat16 also a rough exponential, the probabilities' rounding, and the
+ * result's. What is below 1e-37 may be something else that is.
  */
 static void check_query(const kernel_tier *tier, const attention_case *c,
                         size_t i, const double *p, double off)
@@ -190,11 +190,11 @@ static void check_query(const kernel_tier *tier, const attention_case *c,
     if (c->args.context_dtype == RMR_DTYPE_BF16)
         relative += 1.01 * KERNEL_U_BF16;
     for (size_t d = 0; d < c->head_size; d++) {
-        double sum = 0, size = 1e-37;
+        double sum = 0, size = (n + 1) * 1e-37;
         for (size_t j = 0; j < c->length; j++) {
-            double v = c->v[j * c->head_size + d];
-            sum += p[j] * v;
-            size += (p[j] + 1e-37) * fabs(v);
+            double product = p[j] * c->v[j * c->head_size + d];
+            sum += product;
+            size += fabs(product);
         }
         kernel_near(tier, "context", i * c->head_size + d, context_of(c, i, d),
                     sum, relative * size);

@@ -28,14 +28,14 @@ static kernel_shape sum_shape(rmr_dtype dtype, size_t rows, size_t in,
     return shape;
 }
 
+/* Of whole numbers, exactly. */
 static int64_t sum_of(const kernel_linear *layer, size_t row, size_t column)
 {
     size_t in = layer->shape.in;
-    int64_t sum = 0;
+    double sum = 0;
     for (size_t i = 0; i < in; i++)
-        sum += (int64_t)layer->x[row * in + i] *
-               (int64_t)layer->w[column * in + i];
-    return sum;
+        sum += layer->x[row * in + i] * layer->w[column * in + i];
+    return (int64_t)sum;
 }
 
 static void check_sums(const kernel_tier *tier, kernel_linear *layer)

@@ -200,7 +200,7 @@ static void check_column(const kernel_tier *tier, size_t in, const float *w,
 {
     double largest = 0;
     for (size_t i = 0; i < in; i++)
-        largest = fmax(largest, fabs((double)w[i]));
+        largest = fabsf(w[i]) > largest ? fabsf(w[i]) : largest;
     kernel_true(tier, isfinite(scale) && scale > 0);
     if (largest > 0x1p-100) /* below, the unit's own rounding shows */
         kernel_near(tier, "unit", 0, scale, largest / 127,

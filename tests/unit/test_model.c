@@ -240,10 +240,11 @@ enum { MAX_TIERS = 8 };
 /* Masks of the tiers that run here; returns how many. */
 static size_t tiers_here(uint32_t masks[MAX_TIERS])
 {
-    static const uint32_t tiers[] = {RMR_TIER_BLAS,        RMR_TIER_AVX2,
-                                     RMR_TIER_AVX512,      RMR_TIER_AVX512_VNNI,
-                                     RMR_TIER_AVX512_BF16, RMR_TIER_AMX_INT8,
-                                     RMR_TIER_AMX_BF16};
+    static const uint32_t tiers[] = {
+        RMR_TIER_BLAS,        RMR_TIER_AVX2,        RMR_TIER_AVX512,
+        RMR_TIER_AVX512_VNNI, RMR_TIER_AVX512_BF16, RMR_TIER_AMX_INT8,
+        RMR_TIER_AMX_BF16,    RMR_TIER_NEON,        RMR_TIER_NEON_DOTPROD,
+        RMR_TIER_NEON_I8MM,   RMR_TIER_NEON_BF16};
     uint32_t mask = 0;
     size_t count = 0;
     masks[count++] = mask;
