@@ -222,6 +222,14 @@ $(DOC_PROGRAMS): build/tests/%: build/obj/tests/docs/%.o build/libremora.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_FLAGS) $^ $(DEP_LIBS) -o $@
 
+# What measures the kernels.
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+BENCH_PROGRAMS := $(call programs,tests,$(BENCH_SRC))
+$(BENCH_PROGRAMS): build/tests/%: build/obj/tests/bench/%.o build/libremora.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_FLAGS) $^ $(DEP_LIBS) -o $@
+
 .PHONY: docs
 docs: $(DOC_PROGRAMS)
 	$(Q)$(PYTHON) tests/docs/write_docs.py
@@ -261,7 +269,8 @@ ALL_OBJ := $(CORE_OBJ) $(CLI_OBJ) $(SQLITE_OBJ) $(SUPPORT_OBJ) \
 	$(ASAN_CORE_OBJ) $(ASAN_SUPPORT_OBJ) $(REPLAY_OBJ) \
 	$(call objects,asan/obj,$(FUZZ_SRC)) \
 	$(call objects,fuzz/obj,$(FUZZ_SRC) $(CORE_SRC)) \
-	$(call objects,obj,$(UNIT_SRC) $(FAULT_SRC) $(DOC_SRC)) \
+	$(call objects,obj,$(UNIT_SRC) $(FAULT_SRC) $(DOC_SRC) \
+		$(BENCH_SRC)) \
 	$(call objects,asan/obj,$(UNIT_SRC) $(FAULT_SRC)) \
 	$(NEON_OBJ) $(call objects,neon/obj,$(NEON_TEST_SRC))
 -include $(ALL_OBJ:.o=.d)
@@ -430,8 +439,10 @@ check-tools:
 
 # What takes longer than a check should; see each for its options.
 .PHONY: bench bench-peers bench-tokenizers soak
-bench: build/remora $(MODELS)
-	build/remora bench $(MINILM)
+bench: build/remora $(BENCH_PROGRAMS) $(MODELS)
+	for dtype in f32 bf16 int8 int4; do \
+		build/remora bench $(MINILM) --dtype $$dtype || exit; done
+	build/tests/roofline
 
 bench-peers: all $(PEERS) $(MODELS)
 	$(PEERS_PYTHON) tests/bench/bench_peers.py $(BENCH) build $(MINILM)
