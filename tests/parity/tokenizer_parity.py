@@ -237,13 +237,16 @@ def compare_windows(row, ours, reference, batch, rng, count):
     for _ in range(count):
         given = rng.sample(texts, rng.choice((1, 2, 2)))
         options = random_options(rng, special, 12)
-        expected = reference.windows(given, options)
+        got = ours.windows(given, options)
+        # The reference's windows hold each other: its memory grows as the
+        # square of their number.
+        too_many = not isinstance(got, int) and len(got) > 3000
+        expected = None if too_many else reference.windows(given, options)
         if expected is None:
             row.unanswered += 1
             continue
         row.texts += 1
         row.tokens += sum(map(len, expected))
-        got = ours.windows(given, options)
         if got != expected:
             note_difference(row, given, options, ours.message() if isinstance(
                 got, int) else got, expected)
