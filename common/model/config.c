@@ -173,9 +173,16 @@ static rmr_status read_quantization(rmr_config *config, rmr_json_source source,
     }
     config->is_quantized = 1;
     status = rmr_json_get_string(source, "dtype", NULL, &dtype, err);
-    if (!status)
-        status = rmr_dtype_parse(dtype, &config->stored_dtype, err);
-    return status;
+    if (status)
+        return status;
+    if (rmr_dtype_parse(dtype, &config->stored_dtype, NULL) ||
+        config->stored_dtype == RMR_DTYPE_F32) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s: \"dtype\" \"%s\" of \"quantization_config\" is "
+                        "not supported; bf16, int8 and int4 are",
+                        source.name, dtype);
+    }
+    return RMR_OK;
 }
 
 static rmr_status read_fields(rmr_config *config, rmr_json_source source,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,15 @@ rmr_status rmr_directory_check_absent(const char *directory, rmr_error *err)
     struct stat st;
     if (lstat(directory, &st) == 0)
         return rmr_fail(err, RMR_ERR_IO, "%s exists already", directory);
-    return errno == ENOENT ? RMR_OK : fail_io(directory, err);
+    if (errno != ENOENT)
+        return fail_io(directory, err);
+    char *copy = rmr_strndup(directory, strlen(directory));
+    if (!copy)
+        return rmr_fail_nomem(err, directory);
+    const char *parent = dirname(copy);
+    rmr_status status = access(parent, W_OK) ? fail_io(parent, err) : RMR_OK;
+    rmr_free(copy);
+    return status;
 }
 
 /* ------------------------------------------------------------------- writing
@@ -108,9 +117,14 @@ static int by_size(const void *a, const void *b)
 static json_t *entry_of(const rmr_tensor *tensor, uint64_t begin)
 {
     json_t *shape = json_array();
-    for (size_t i = 0; i < tensor->num_dims; i++)
-        json_array_append_new(shape,
-                              json_integer((json_int_t)tensor->shape[i]));
+    int failed = !shape;
+    for (size_t i = 0; i < tensor->num_dims && !failed; i++)
+        failed = json_array_append_new(
+            shape, json_integer((json_int_t)tensor->shape[i]));
+    if (failed) {
+        json_decref(shape);
+        return NULL;
+    }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor->dtype, "shape",
                      shape, "data_offsets", (json_int_t)begin,
                      (json_int_t)(begin + tensor->bytes));
@@ -213,6 +227,14 @@ static rmr_status copy_folder(const char *from, const char *to, rmr_error *err)
     return status;
 }
 
+/* What is written may lie in what is read. */
+static int is_path_of(const char *path, const struct stat *st)
+{
+    struct stat found;
+    return stat(path, &found) == 0 && found.st_dev == st->st_dev &&
+           found.st_ino == st->st_ino;
+}
+
 static rmr_status copy_entry(const char *from, const char *to, const char *name,
                              int is_top, rmr_error *err)
 {
@@ -225,7 +247,8 @@ static rmr_status copy_entry(const char *from, const char *to, const char *name,
         status = RMR_OK; /* a link to nowhere */
     else if (S_ISREG(st.st_mode) && is_wanted(name, is_top))
         status = copy_file(source, copy, err);
-    else if (S_ISDIR(st.st_mode) && is_top && name[0] != '.')
+    else if (S_ISDIR(st.st_mode) && is_top && name[0] != '.' &&
+             !is_path_of(to, &st))
         status = copy_folder(source, copy, err);
     rmr_free(copy);
     rmr_free(source);

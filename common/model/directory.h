@@ -8,7 +8,8 @@
 #include "common/base/error.h"
 #include "common/model/safetensors_header.h"
 
-/* Errors: IO when there is something of that name. */
+/* Errors: IO when there is something of that name, or no place for it; NOMEM.
+ */
 rmr_status rmr_directory_check_absent(const char *directory, rmr_error *err);
 
 /*

@@ -59,13 +59,13 @@ static void fill_moments(size_t n, const float *gram, const float *factors,
 }
 
 /* A = R R^T in place, R upper triangular: Cholesky's from the last row up. 0
- * when A is not positive definite. */
+ * when A is not positive definite, or larger than floats. */
 static int factor(size_t n, float *a)
 {
     for (size_t j = n; j-- > 0;) {
         float *row = a + j * n;
         float square = row[j] - dot(n - j - 1, row + j + 1, row + j + 1);
-        if (!(square > 0))
+        if (!(square > 0) || isinf(square))
             return 0;
         row[j] = sqrtf(square);
         for (size_t i = 0; i < j; i++) {

@@ -1,8 +1,9 @@
 /*
  * fault_core.c - memory that runs out: every allocation of an engine's start,
- * of a job and of a request fails in turn, once and from then on. Each time
- * there is an error that says so, nothing leaks, and the same engine works
- * when there is memory again. It also counts what a request allocates.
+ * of a job, of a request and of a quantization fails in turn, once and from
+ * then on. Each time there is an error that says so, nothing leaks, and the
+ * same engine works when there is memory again. It also counts what a request
+ * allocates.
  *
  * The allocator is compiled in here, faults and all, and every block counted;
  * the linker takes it in place of the library's.
@@ -13,11 +14,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <jansson.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/engine_fixture.h"
 #include "tests/unit/tiny_model.h"
@@ -307,6 +310,69 @@ static void tokens(void **state)
     assert_int_equal(fail_each(tokenize, 1), count);
 }
 
+/* --------------------------------------------------------------- quantizing
+ */
+
+static unsigned entries_of(const char *directory)
+{
+    unsigned count = 0;
+    DIR *entries = opendir(directory);
+    assert_non_null(entries);
+    while (readdir(entries))
+        count++;
+    closedir(entries);
+    return count - 2; /* "." and ".." */
+}
+
+static char *folder; /* where the two below write */
+
+static rmr_status quantize_two_texts(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_quantize_options options;
+    const char *out = tiny_path(folder, "out");
+    rmr_quantize_options_init(&options);
+    options.dtype = RMR_DTYPE_INT4;
+    options.texts = texts;
+    options.num_texts = 2;
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status =
+        rmr_model_quantize(tiny->directory, out, &options, &err);
+    stop_failing();
+    check_error(status, &err);
+    assert_int_equal(access(out, F_OK) == 0, status == RMR_OK);
+    assert_int_equal(entries_of(folder), status == RMR_OK);
+    return status;
+}
+
+static rmr_status open_quantized(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_model *quantized = (rmr_model *)&err;
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status =
+        rmr_model_open(&quantized, tiny_path(folder, "out"), NULL, &err);
+    stop_failing();
+    check_error(status, &err);
+    assert_true((status == RMR_OK) == (quantized != NULL));
+    rmr_model_release(quantized);
+    return status;
+}
+
+static void quantize(void **state)
+{
+    (void)state;
+    folder = tiny_directory();
+    unsigned count = fail_each(quantize_two_texts, 1);
+    tiny_remove_directory(strdup(tiny_path(folder, "out")));
+    assert_in_range(count, 200, 5000);
+    assert_int_equal(fail_each(quantize_two_texts, 0), count);
+    count = fail_each(open_quantized, 0);
+    assert_in_range(count, 50, 2000);
+    assert_int_equal(fail_each(open_quantized, 1), count);
+    tiny_remove_directory(folder);
+}
+
 /* ------------------------------------------------------------ steady state */
 
 static void start_counting(void)
@@ -385,6 +451,7 @@ int main(void)
         cmocka_unit_test(http_embeddings),
         cmocka_unit_test(http_embeddings_in_jansson),
         cmocka_unit_test(tokens),
+        cmocka_unit_test(quantize),
         cmocka_unit_test(a_job_allocates_five_blocks),
         cmocka_unit_test(a_request_allocates_few_blocks),
     };
