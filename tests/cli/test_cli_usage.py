@@ -7,7 +7,11 @@ import re
 
 import pytest
 
-WITH_MODEL = ["embed", "tokenize", "detokenize", "chunk", "inspect", "bench"]
+WITH_MODEL = [
+    "embed", "tokenize", "detokenize", "chunk", "inspect", "bench", "quantize"
+]
+# What stands after MODEL, of a command that wants more than that.
+SECOND = {"quantize": ["out"]}
 COMMANDS = [*WITH_MODEL, "kernels"]
 
 
@@ -17,7 +21,7 @@ def test_no_command(remora):
     assert done.out == ""
     assert done.err == (
         "remora: a command is needed: embed, tokenize, detokenize, chunk, "
-        "inspect, bench or kernels; see remora --help\n"
+        "inspect, bench, quantize or kernels; see remora --help\n"
     )
 
 
@@ -26,7 +30,7 @@ def test_unknown_command(remora):
     assert done.code == 2
     assert done.err == (
         'remora: there is no command "embd": the commands are embed, '
-        "tokenize, detokenize, chunk, inspect, bench and kernels; "
+        "tokenize, detokenize, chunk, inspect, bench, quantize and kernels; "
         "see remora --help\n"
     )
 
@@ -50,6 +54,7 @@ def test_version(remora):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_command(remora, name, option):
     model = ["model"] if name in WITH_MODEL else []
+    model += SECOND.get(name, [])
     done = remora(name, *model, option)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(
@@ -67,6 +72,7 @@ OPTIONS = {
     "detokenize": "--input --skip-special",
     "chunk": "--input --jsonl --max-tokens --overlap --boundary",
     "inspect": "--dtype --json",
+    "quantize": "--dtype --texts --field",
     "bench": "--dtype --threads --seconds --input --print-texts",
     "kernels": "--json",
 }
@@ -135,6 +141,19 @@ REFUSED = [
      "--no-truncate goes with neither --max-tokens nor --stride"),
     (["chunk", "m", "--boundary", "line"],
      '--boundary is sentence, word or token, not "line"'),
+    (["quantize", "m"], "OUT is missing"),
+    (["quantize", "m", ""], "OUT is empty"),
+    (["quantize", "", "o"], "MODEL is empty"),
+    (["quantize", "m", "o", "p"], 'MODEL and OUT are enough: "p" is a third'),
+    (["quantize", "m", "o", "--field", "f"], "--field needs --texts"),
+    (["quantize", "m", "o", "--dtype", "int4", "--field", "f"],
+     "--field needs --texts"),
+    (["quantize", "m", "o", "--texts", "t"],
+     "--texts is for int4; int8 needs none"),
+    (["quantize", "m", "o", "--texts", "t", "--dtype", "bf16"],
+     "--texts is for int4; bf16 needs none"),
+    (["quantize", "m", "o", "--texts", ""], "--texts is empty"),
+    (["quantize", "m", "o", "--threads", "2"], "there is no option --threads"),
     (["bench", "m", "--print-texts", "tall"],
      '--print-texts is short, mixed or long, not "tall"'),
 ]
@@ -160,7 +179,7 @@ def test_refused(remora, arguments, message):
     )
 
 
-@pytest.mark.parametrize("name", ["embed", "inspect", "bench"])
+@pytest.mark.parametrize("name", ["embed", "inspect", "quantize", "bench"])
 @pytest.mark.parametrize("dtype", ["f64", "F32", "int3", "bf16 ", ""])
 def test_dtype_refused(remora, name, dtype):
     done = remora(name, "m", "--dtype", dtype)
@@ -174,7 +193,7 @@ def test_dtype_refused(remora, name, dtype):
 @pytest.mark.parametrize("name", WITH_MODEL)
 def test_model_not_there(remora, tmp_path, name):
     path = tmp_path / "no-such-model"
-    done = remora(name, path)
+    done = remora(name, path, *[tmp_path / n for n in SECOND.get(name, [])])
     assert done.code == 1
     assert done.out == ""
     assert done.err.startswith("remora: ")

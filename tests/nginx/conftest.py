@@ -1,8 +1,9 @@
 """Fixtures of the nginx tests. Every test ends with a look into nginx's log:
 none may pass that leaves an alert there."""
 
-import tempfile
 import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,17 @@ from nginx_server import Nginx
 
 
 @pytest.fixture(scope="session")
-def models(model_dir):
-    """Names and directories: the real model, and small ones that work and
-    that do not."""
+def models(model_dir, build):
+    """Names and directories: the real model, as it is and quantized, and small
+    ones that work and that do not."""
     folder = Path(tempfile.mkdtemp(prefix="remora-models-"))
     folder.chmod(0o755)
     try:
+        subprocess.run([build / "remora", "quantize", model_dir,
+                        folder / "int8"], check=True)
         yield {
             "all-MiniLM-L6-v2": model_dir,
+            "int8": folder / "int8",
             "tiny": tiny_model.make(folder / "tiny"),
             "other": tiny_model.make(folder / "other", seed=1),
             "huge": tiny_model.make(folder / "huge", scale=1e30),

@@ -206,6 +206,31 @@ def test_dtypes_of_one_directory(nginx):
             ] == ["ok"] * 5
 
 
+def test_quantized_directory(nginx):
+    """It needs no dtype, has the vectors of its source in that dtype, and
+    takes no other."""
+    nginx.configure(http="""
+        remora_model small models/int8;
+        remora_model same models/all-MiniLM-L6-v2 dtype=int8;
+    """, server="""
+        location = /small { remora_embeddings small; }
+        location = /same { remora_embeddings same; }
+        location = /health { remora_health; }
+    """).start()
+    texts = ["The food was delicious.", "card charged twice", "word " * 200]
+    small, same = [
+        nginx.post({"model": name, "input": texts}, path=f"/{name}").vectors()
+        for name in ("small", "same")
+    ]
+    assert len(small) == 3 and small == same
+    assert nginx.get("/health").json()["status"] == "ok"
+
+
+def test_quantized_directory_in_another_dtype(nginx):
+    refused(nginx, "models/int8 is quantized to int8; bf16 cannot be had",
+            http="remora_model small models/int8 dtype=bf16; # HERE")
+
+
 def test_inheritance(nginx):
     """remora_truncate and remora_timeout come from the level above."""
     nginx.configure(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 
 import apsw
 import numpy as np
@@ -76,6 +77,38 @@ def test_a_dtype_is_another_model(sql, insert, model_dir, dtype, least):
     assert len(exact) == len(near) == 384
     assert (exact != near).any()
     assert exact @ near >= least
+
+
+@pytest.fixture(scope="module")
+def quantized(build, model_dir, tmp_path_factory):
+    """MiniLM's directory in int8."""
+    directory = tmp_path_factory.mktemp("quantized") / "int8"
+    subprocess.run([build / "remora", "quantize", model_dir, directory],
+                   check=True)
+    return directory
+
+
+def test_quantized_directory(sql, model_dir, quantized):
+    """It says its dtype without being told, and has the vectors of its source
+    in that dtype."""
+    text = "Ich wurde zweimal belastet: card charged twice"
+    small, same = sql.query(
+        "INSERT INTO remora_models(name, path, dtype) VALUES "
+        f"('small', '{quantized}', NULL), ('same', '{model_dir}', 'int8')",
+        f"SELECT name, dtype, bytes, parameters, hex(embed('{text}', name)) "
+        "AS v FROM remora_models",
+    )
+    assert small[:2] == ["small", "int8"]
+    assert len(small[4]) == 8 * 384
+    assert small[1:] == same[1:]
+
+
+def test_quantized_directory_in_another_dtype(sql, quantized):
+    with pytest.raises(SqlError, match=(
+        f"{quantized} is quantized to int8; bf16 cannot be had from it"
+    )):
+        sql.query("INSERT INTO remora_models(name, path, dtype) VALUES "
+                  f"('small', '{quantized}', 'bf16')")
 
 
 def test_or_replace_changes_the_dtype(sql, insert, model_dir):
