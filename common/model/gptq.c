@@ -55,7 +55,7 @@ static void fill_moments(size_t n, const float *gram, const float *factors,
     }
     float more = damping * (float)(trace / (double)n);
     for (size_t i = 0; i < n; i++)
-        a[i * n + i] += more > 0 ? more : 1;
+        a[i * n + i] += more;
 }
 
 /* A = R R^T in place, R upper triangular: Cholesky's from the last row up. 0

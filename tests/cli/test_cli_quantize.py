@@ -179,7 +179,7 @@ def test_inside_the_source(remora, source):
     assert not (source / "small" / "small").exists()
 
 
-@pytest.mark.parametrize("mask, files", [(0o022, 0o644), (0o077, 0o600)])
+@pytest.mark.parametrize("mask, files", [(0o002, 0o664), (0o077, 0o600)])
 def test_permissions_follow_the_umask(remora, source, tmp_path, mask, files):
     (source / "tokenizer.json").chmod(0o640)
     out = tmp_path / "out"
