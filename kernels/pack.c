@@ -186,7 +186,7 @@ int8_t rmr_int4_group_scale(const rmr_int4_coder *coder, size_t count,
 static int8_t quantize_group(const rmr_int4_coder *coder, size_t count,
                              const float *values, float unit, uint8_t *indexes)
 {
-    float group[RMR_GROUP];
+    float group[RMR_GROUP] = {0};
     for (size_t i = 0; i < count; i++)
         group[i] = values[i] / unit;
     int8_t scale = rmr_int4_group_scale(coder, count, group, NULL);
