@@ -7,14 +7,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "common/runtime/engine.h"
 #include "tests/unit/engine_fixture.h"
 #include "tests/unit/tiny_model.h"
 #include "tests/unit/unit.h"
+#include "tests/unit/waiting.h"
 
-enum { MAX_MEMBERS = 8, PATIENCE_S = 60 };
+enum { MAX_MEMBERS = 8 };
 
 static tiny_model *tiny;
 static rmr_model *model;  /* computes */
@@ -70,30 +70,6 @@ static int close_models(void **state)
     rmr_model_release(script);
     tiny_model_free(tiny);
     return 0;
-}
-
-static void sleep_us(long us)
-{
-    nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
-}
-
-static double seconds(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-/* What a test waits for, whatever else happens; what never comes ends the
- * program. */
-static void wait_for(_Atomic unsigned *value, unsigned at_least)
-{
-    double end = seconds(CLOCK_MONOTONIC) + PATIENCE_S;
-    while (*value < at_least) {
-        if (seconds(CLOCK_MONOTONIC) > end)
-            abort();
-        sleep_us(50);
-    }
 }
 
 /* ------------------------------------------------------------------ phases */

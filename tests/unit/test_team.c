@@ -8,13 +8,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "common/base/team.h"
 #include "tests/unit/tiny_model.h"
 #include "tests/unit/unit.h"
+#include "tests/unit/waiting.h"
 
-enum { MAX_MEMBERS = 6, MAX_UNITS = 48, PATIENCE_S = 60 };
+enum { MAX_MEMBERS = 6, MAX_UNITS = 48 };
 
 static _Atomic unsigned invitations;
 
@@ -30,29 +30,6 @@ static rmr_team *new_team(unsigned members)
     assert_non_null(team);
     invitations = 0;
     return team;
-}
-
-static void sleep_us(long us)
-{
-    nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
-}
-
-static double seconds(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-/* Waits until it is at least that; what never comes ends the program. */
-static void wait_for(_Atomic unsigned *value, unsigned at_least)
-{
-    double end = seconds(CLOCK_MONOTONIC) + PATIENCE_S;
-    while (*value < at_least) {
-        if (seconds(CLOCK_MONOTONIC) > end)
-            abort();
-        sleep_us(20);
-    }
 }
 
 /* ----------------------------------------------------------- one helper */
