@@ -29,18 +29,8 @@ neon_usdot(int32x4_t sums, int32x4_t left, int32x4_t right)
     return sums;
 }
 
-#define PRODUCT(name) int8_##name
-#define PRODUCT_OF_BYTES 1
-#define LANES_MAC(sums, left, right) neon_usdot(sums, left, right)
-#include "kernels/template/product_tmpl.h"
-
-#include "kernels/template/int4_tmpl.h"
-
-static void linear_int8(const rmr_linear_args *args)
-{
-    rmr_product p = neon_i8mm_product_of(args);
-    int8_multiply(&p, neon_i8mm_finish, args);
-}
+#define MAC_BYTES(sums, left, right) neon_usdot(sums, left, right)
+#include "kernels/template/bytes_tmpl.h"
 
 void rmr_kern_init_neon_i8mm(rmr_kern *kern)
 {

@@ -28,12 +28,8 @@ static inline __attribute__((always_inline)) vec mac_bf16(vec sums, ivec left,
 #define LANES_MAC(sums, left, right) mac_bf16(sums, left, right)
 #include "kernels/template/product_tmpl.h"
 
-#define PRODUCT(name) int8_##name
-#define PRODUCT_OF_BYTES 1
-#define LANES_MAC(sums, left, right) ivec_mac_bytes(sums, left, right)
-#include "kernels/template/product_tmpl.h"
-
-#include "kernels/template/int4_tmpl.h"
+#define MAC_BYTES(sums, left, right) ivec_mac_bytes(sums, left, right)
+#include "kernels/template/bytes_tmpl.h"
 
 #define ATTENTION(name) attend_f32_##name
 #define VALUE float
@@ -52,12 +48,6 @@ static void linear_bf16(const rmr_linear_args *args)
 {
     rmr_product p = RMR_NAME(product_of)(args);
     bf16_multiply(&p, RMR_NAME(finish), args);
-}
-
-static void linear_int8(const rmr_linear_args *args)
-{
-    rmr_product p = RMR_NAME(product_of)(args);
-    int8_multiply(&p, RMR_NAME(finish), args);
 }
 
 static void fill(rmr_kern *kern)

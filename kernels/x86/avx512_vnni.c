@@ -32,17 +32,12 @@ avx512_dpbusd(__m512i sums, __m512i left, __m512i right)
     return sums;
 }
 
-#define PRODUCT(name) int8_##name
-#define PRODUCT_OF_BYTES 1
-#define LANES_MAC(sums, left, right) avx512_dpbusd(sums, left, right)
-#include "kernels/template/product_tmpl.h"
-
-#include "kernels/template/int4_tmpl.h"
+#define MAC_BYTES(sums, left, right) avx512_dpbusd(sums, left, right)
+#include "kernels/template/bytes_tmpl.h"
 
 void rmr_avx512_vnni_linear_int8(const rmr_linear_args *args)
 {
-    rmr_product p = avx512_product_of(args);
-    int8_multiply(&p, avx512_finish, args);
+    linear_int8(args);
 }
 
 void rmr_avx512_vnni_linear_int4(const rmr_linear_args *args)

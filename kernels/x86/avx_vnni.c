@@ -30,18 +30,8 @@ avx_vnni_dpbusd(__m256i sums, __m256i left, __m256i right)
     return sums;
 }
 
-#define PRODUCT(name) int8_##name
-#define PRODUCT_OF_BYTES 1
-#define LANES_MAC(sums, left, right) avx_vnni_dpbusd(sums, left, right)
-#include "kernels/template/product_tmpl.h"
-
-#include "kernels/template/int4_tmpl.h"
-
-static void linear_int8(const rmr_linear_args *args)
-{
-    rmr_product p = avx_vnni_product_of(args);
-    int8_multiply(&p, avx_vnni_finish, args);
-}
+#define MAC_BYTES(sums, left, right) avx_vnni_dpbusd(sums, left, right)
+#include "kernels/template/bytes_tmpl.h"
 
 void rmr_kern_init_avx_vnni(rmr_kern *kern)
 {
