@@ -325,3 +325,242 @@ add("modernbert-fill", "ModernBertForMaskedLM", MODERNBERT, MODERN_SMALL,
 add("modernbert-fill-plain", "ModernBertForMaskedLM", MODERNBERT,
     MODERN_SMALL, {"decoder_bias": False}, BIASED, task="fill-mask",
     lengths=HEADS)
+
+# --------------------------------------------------- Qwen3, Llama and Mistral
+# Heads share keys and values, and are wider or narrower than the hidden size
+# divided by them.
+
+QWEN3 = {
+    "model_type": "qwen3", "vocab_size": 64, "hidden_size": 30,
+    "intermediate_size": 44, "num_hidden_layers": 3,
+    "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 8,
+    "hidden_act": "silu", "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-3, "rope_theta": 1000000, "rope_scaling": None,
+    "attention_bias": False, "sliding_window": None,
+    "use_sliding_window": False, "max_window_layers": 3,
+    "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2,
+}
+WINDOW = {
+    "use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1,
+}
+add("qwen3", "Qwen3Model", QWEN3)
+add("qwen3-window", "Qwen3Model", QWEN3, WINDOW, {
+    "attention_bias": True, "num_attention_heads": 3,
+    "num_key_value_heads": 1, "rope_theta": 10000.0,
+}, lengths=AROUND_8, saved_as="Qwen3ForCausalLM", storage="BF16")
+add("qwen3-bidirectional", "Qwen3Model", QWEN3, {
+    "is_causal": False, "num_attention_heads": 5, "num_key_value_heads": 5,
+    "head_dim": 6,
+}, lengths=SHORT)
+# A reranker answers with the logits of two words, yes and no.
+add("qwen3-next", "Qwen3ForCausalLM", QWEN3, SMALL, task="next-token",
+    lengths=HEADS)
+add("qwen3-next-untied", "Qwen3ForCausalLM", QWEN3, SMALL,
+    {"tie_word_embeddings": False}, task="next-token", lengths=HEADS,
+    shards=2)
+add("qwen3-classify", "Qwen3ForSequenceClassification", QWEN3, SMALL,
+    labels(3), {"pad_token_id": 0}, task="text-classification",
+    lengths=HEADS)
+add("qwen3-one", "Qwen3ForSequenceClassification", QWEN3, SMALL, labels(1),
+    task="text-classification", lengths=HEADS)
+
+LLAMA = {
+    "model_type": "llama", "vocab_size": 64, "hidden_size": 36,
+    "intermediate_size": 44, "num_hidden_layers": 3,
+    "num_attention_heads": 3, "num_key_value_heads": 1,
+    "hidden_act": "silu", "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-3, "rope_theta": 500000.0,
+    "attention_bias": False, "mlp_bias": False,
+    "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2,
+}
+add("llama", "LlamaModel", LLAMA, lengths=SHORT)
+# One wave that is left as it is, one between, the others slower.
+add("llama3", "LlamaModel", LLAMA, {
+    "attention_bias": True, "mlp_bias": True, "rope_scaling": {
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
+    },
+}, storage="BF16", shards=2)
+add("llama-linear", "LlamaModel", LLAMA, {
+    "rope_theta": 10000.0, "rope_scaling": {"type": "linear", "factor": 4.0},
+    "num_key_value_heads": 3, "hidden_act": "gelu",
+}, lengths=SHORT)
+# As newer files say the same.
+add("llama-parameters", "LlamaModel", {
+    key: value for key, value in LLAMA.items() if key != "rope_theta"
+}, SMALL, {
+    "rope_parameters": {"rope_type": "linear", "factor": 2.0,
+                        "rope_theta": 20000.0},
+    "head_dim": 10, "is_causal": False,
+}, lengths=SHORT, saved_as="LlamaForCausalLM")
+add("llama-classify", "LlamaForSequenceClassification", LLAMA, SMALL,
+    labels(2), {"pad_token_id": 0}, task="text-classification",
+    lengths=HEADS)
+
+MISTRAL = {
+    **LLAMA, "model_type": "mistral", "sliding_window": 8, "head_dim": 8,
+    "rope_theta": 10000.0,
+}
+for key in ("attention_bias", "mlp_bias"):
+    del MISTRAL[key]
+add("mistral", "MistralModel", MISTRAL, lengths=AROUND_8)
+add("mistral-whole", "MistralModel", MISTRAL, SMALL, {
+    "sliding_window": None, "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+}, lengths=SHORT, saved_as="MistralForCausalLM", storage="F16")
+add("mistral-bidirectional", "MistralModel", MISTRAL, SMALL, {
+    "is_causal": False,
+}, lengths=(1, 7, 8, 9, 17))
+
+# ---------------------------------------------------------------------- Gemma3
+# A norm before and behind each part; its weights are what is added to 1.
+
+GEMMA3 = {
+    "model_type": "gemma3_text", "vocab_size": 64, "hidden_size": 30,
+    "intermediate_size": 44, "num_hidden_layers": 4,
+    "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 8,
+    "hidden_activation": "gelu_pytorch_tanh", "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-3, "query_pre_attn_scalar": 5,
+    "rope_theta": 1000000, "rope_local_base_freq": 10000,
+    "rope_scaling": None, "sliding_window": 8, "sliding_window_pattern": 3,
+    "attention_bias": False, "attn_logit_softcapping": None,
+    "final_logit_softcapping": None, "bos_token_id": 2, "eos_token_id": 1,
+    "pad_token_id": 0,
+}
+add("gemma3", "Gemma3TextModel", GEMMA3, lengths=AROUND_8)
+# An embedder: a token sees sliding_window / 2 others to each side.
+add("gemma3-bidirectional", "Gemma3TextModel", {
+    key: value for key, value in GEMMA3.items()
+    if key != "sliding_window_pattern"
+}, {
+    "use_bidirectional_attention": True, "num_hidden_layers": 3,
+    "layer_types": ["sliding_attention", "sliding_attention",
+                    "full_attention"],
+}, lengths=(1, 2, 3, 4, 5, 6, 8, 9, 16, 40), storage="BF16")
+add("gemma3-scaled", "Gemma3TextModel", GEMMA3, {
+    "num_hidden_layers": 3, "attention_bias": True,
+    "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+}, lengths=(1, 2, 7, 8, 9, 20), saved_as="Gemma3ForCausalLM",
+    storage="F16", shards=2)
+
+# --------------------------------------- published with code of their own
+# Their files point at code (auto_map) that is never run.
+
+NOMIC = {
+    "model_type": "nomic_bert", "vocab_size": 64, "n_embd": 36, "n_head": 3,
+    "n_layer": 3, "n_inner": 256, "n_positions": 64,
+    "max_trained_positions": 64, "activation_function": "swiglu",
+    "layer_norm_epsilon": 1e-3, "type_vocab_size": 2,
+    "rotary_emb_base": 1000, "rotary_emb_fraction": 1.0,
+    "rotary_emb_interleaved": False, "rotary_emb_scale_base": None,
+    "rotary_scaling_factor": None, "qkv_proj_bias": False,
+    "mlp_fc1_bias": False, "mlp_fc2_bias": False, "prenorm": False,
+    "causal": False, "use_rms_norm": False, "scale_attn_weights": True,
+    "parallel_block": False, "pad_vocab_size_multiple": 64,
+    "auto_map": {
+        "AutoConfig": "configuration_hf_nomic_bert.NomicBertConfig",
+        "AutoModel": "modeling_hf_nomic_bert.NomicBertModel",
+    },
+}
+add("nomic", "nomic.NomicBertModel", NOMIC)
+# As the library writes it today.
+add("nomic-library", "NomicBertModel", {
+    "model_type": "nomic_bert", "vocab_size": 64, "hidden_size": 36,
+    "num_hidden_layers": 2, "num_attention_heads": 3,
+    "intermediate_size": 52, "hidden_act": "silu",
+    "max_position_embeddings": 64, "type_vocab_size": 2,
+    "layer_norm_eps": 1e-3, "pad_token_id": 0,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 2000.0},
+}, lengths=SHORT)
+# Beyond what was trained, positions turn slower.
+add("nomic-scaled", "nomic.NomicBertModel", NOMIC,
+    {"n_layer": 2, "rotary_scaling_factor": 2, "max_trained_positions": 16},
+    lengths=(1, 16, 17, 40))
+add("nomic-biased", "nomic.NomicBertModel", NOMIC, {
+    "n_layer": 2, "activation_function": "geglu", "qkv_proj_bias": True,
+    "mlp_fc1_bias": True, "mlp_fc2_bias": True,
+}, lengths=SHORT, storage="BF16")
+add("nomic-gelu", "nomic.NomicBertModel", NOMIC, {
+    "n_layer": 2, "n_inner": 52, "activation_function": "gelu",
+    "qkv_proj_bias": True, "mlp_fc1_bias": True, "mlp_fc2_bias": True,
+    "type_vocab_size": 1,
+}, lengths=SHORT)
+add("nomic-partial", "nomic.NomicBertModel", NOMIC, {
+    "n_layer": 2, "activation_function": "glu", "type_vocab_size": 0,
+    "rotary_emb_fraction": 0.5, "rotary_emb_interleaved": True,
+}, lengths=SHORT)
+
+GTE = {
+    "model_type": "new", "vocab_size": 64, "hidden_size": 36,
+    "num_hidden_layers": 2, "num_attention_heads": 3,
+    "intermediate_size": 52, "hidden_act": "gelu",
+    "max_position_embeddings": 64, "type_vocab_size": 0,
+    "layer_norm_type": "layer_norm", "layer_norm_eps": 1e-3,
+    "pad_token_id": 0, "position_embedding_type": "rope",
+    "rope_theta": 20000.0, "rope_scaling": {"factor": 8.0, "type": "ntk"},
+    "pack_qkv": True, "unpad_inputs": False,
+    "use_memory_efficient_attention": False, "logn_attention_scale": False,
+    "logn_attention_clip1": False,
+    "auto_map": {
+        "AutoConfig": "Alibaba-NLP/new-impl--configuration.NewConfig",
+        "AutoModel": "Alibaba-NLP/new-impl--modeling.NewModel",
+    },
+}
+add("gte", "gte.NewModel", GTE)
+add("gte-types", "gte.NewModel", GTE, {
+    "num_hidden_layers": 3, "rope_scaling": None, "type_vocab_size": 1,
+}, lengths=SHORT, storage="F16", shards=2)
+add("gte-ntk", "gte.NewModel", GTE, {
+    "num_hidden_layers": 3, "type_vocab_size": 2, "rope_theta": 500000.0,
+    "rope_scaling": {"factor": 2.0, "type": "ntk"}, "hidden_act": "silu",
+})
+# As the library writes it today.
+add("gte-library", "GteModel", {
+    "model_type": "gte", "vocab_size": 64, "hidden_size": 36,
+    "num_hidden_layers": 2, "num_attention_heads": 3,
+    "intermediate_size": 52, "hidden_act": "gelu",
+    "max_position_embeddings": 64, "type_vocab_size": 1,
+    "layer_norm_eps": 1e-3, "pad_token_id": 0,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 160000.0},
+}, lengths=SHORT)
+add("gte-rms", "gte.NewModel", GTE, {
+    "layer_norm_type": "rms_norm",
+    "pack_qkv": False, "logn_attention_scale": True,
+    "rope_scaling": {"factor": 4.0, "type": "ntk", "mixed_b": 0.5},
+}, lengths=SHORT)
+add("gte-absolute", "gte.NewModel", GTE, {
+    "position_embedding_type": "absolute",
+    "rope_scaling": None, "logn_attention_scale": True,
+    "logn_attention_clip1": True, "max_position_embeddings": 24,
+}, lengths=SHORT)
+add("gte-one", "gte.NewForSequenceClassification", GTE,
+    {"type_vocab_size": 1}, labels(1), task="text-classification",
+    lengths=HEADS)
+add("gte-tokens", "gte.NewForTokenClassification", GTE, labels(5),
+    task="token-classification", lengths=HEADS)
+
+JINA = {
+    **BERT, "layer_norm_eps": 1e-3, "position_embedding_type": "alibi",
+    "feed_forward_type": "geglu", "emb_pooler": "mean",
+    "attn_implementation": "torch",
+    "auto_map": {
+        "AutoConfig": "jinaai/jina-bert-implementation--"
+        "configuration_bert.JinaBertConfig",
+        "AutoModel": "jinaai/jina-bert-implementation--"
+        "modeling_bert.JinaBertModel",
+    },
+}
+JINA_CODE = {"auto_map": {
+    "AutoConfig": "jinaai/jina-bert-v2-qk-post-norm--"
+    "configuration_bert.JinaBertConfig",
+    "AutoModel": "jinaai/jina-bert-v2-qk-post-norm--"
+    "modeling_bert.JinaBertModel",
+}}
+add("jina", "jina.JinaBertModel", JINA)
+add("jina-reglu", "jina.JinaBertModel", JINA, SMALL, {
+    "feed_forward_type": "reglu", "num_attention_heads": 4,
+}, lengths=SHORT, storage="F16")
+add("jina-code", "jina.JinaBertCodeModel", JINA, SMALL, JINA_CODE,
+    {"num_attention_heads": 6}, lengths=LONG)
+add("jina-one", "jina.JinaBertForSequenceClassification", JINA, SMALL,
+    labels(1), task="text-classification", lengths=HEADS, pairs=True)

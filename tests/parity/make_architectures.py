@@ -1,6 +1,6 @@
-"""Writes the fixture of the small models: architectures/NAME.json, out of which
-random_model.py makes the model directory anywhere, and architectures/NAME.npy,
-what the reference makes of its sequences. It must never use Remora, nor keep a
+"""Writes the fixture of the small models: architectures/NAME.json, out of
+which random_model.py makes the model directory anywhere, and
+architectures/NAME.npy, what the reference makes of its sequences. It must never use Remora, nor keep a
 case whose numbers could not tell a wrong implementation from a right one.
 
 usage: make_architectures.py [--only PATTERN] [--layers DIR] [--check]
@@ -172,6 +172,26 @@ class Run:
             self.kept = out.logits[0].numpy()
 
 
+def check_native(case, folder, found):
+    """What is written out here is what the library computes, where it can."""
+    made = reference_class(case.reference)
+    native = made.native(case.config) if hasattr(made, "native") else None
+    if not native:
+        return
+    name, config = native
+    (Path(folder) / "config.json").write_text(json.dumps(config))
+    model, loaded = reference_class(name).from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager",
+        output_loading_info=True)
+    assert not any(loaded[key] for key in (
+        "missing_keys", "unexpected_keys", "mismatched_keys")), loaded
+    for run, sequence in zip(found, sequences(case)):
+        other = Run(model.eval(), case, sequence)
+        for ours, theirs in zip(run.layers, other.layers):
+            assert np.abs(ours - theirs).max() < MOST_ERROR, case.name
+    print(f"{case.name}: equal to the library's {name}")
+
+
 def runs(case, folder, description, dtype):
     model = opened(case, folder, dtype)
     wide = dtype == torch.float64
@@ -256,6 +276,7 @@ def make(case, arguments):
         random_model.write(folder, description)
         found = runs(case, folder, description, torch.float32)
         wide = runs(case, folder, description, torch.float64)
+        check_native(case, folder, found)
     error, scale = error_of(found, wide)
     kept, even = check(case, found, error, scale)
     print(f"{case.name:24} {kept.shape[0]:4} x {kept.shape[1]:<3} "
