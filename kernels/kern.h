@@ -19,6 +19,7 @@ enum {
     RMR_PANEL = 16,           /* columns that packed weights keep together */
     RMR_STEP = 4,             /* bytes of a column that are used at a time */
     RMR_GROUP = 32,           /* inputs that share a scale in int4 */
+    RMR_MAX_OUTLIERS = 8,     /* inputs beside a product of bytes */
     RMR_ATTENTION_ROWS = 24,  /* queries that are looked at together, and */
     RMR_ATTENTION_KEYS = 256, /* with how many keys at a time */
     RMR_ALIGNMENT = 64        /* of rows and panels, as far as is asked for */
@@ -91,6 +92,12 @@ typedef struct rmr_weight {
     const void *panels;
     const float *scales; /* bytes: [rmr_panels(out)], a column's unit */
     const int32_t *sums; /* bytes: [rmr_panels(out)], of a column's values */
+    /* Bytes: inputs whose weights are too large to share the others' unit:
+     * there they are 0, as the inputs are, and here [num_outliers,
+     * rmr_panels(out)] float32. */
+    size_t num_outliers;
+    uint32_t outliers[RMR_MAX_OUTLIERS];
+    const float *outlier_weights;
     /* int4: [rmr_panels(int8_from) / RMR_PANEL, rmr_groups(in), RMR_PANEL] */
     const int8_t *group_scales;
     size_t int8_from;        /* int4: columns up to which it is that: a multiple
@@ -143,7 +150,9 @@ typedef struct rmr_linear_args {
     const void *x;      /* [rows, in], in whole steps */
     size_t x_stride;    /* a multiple of RMR_STEP, as x is */
     const rmr_row_scale *row_scales; /* bytes: [rows] */
-    const float *bias;               /* [out], or NULL */
+    const float *x_floats; /* bytes, with outliers: [rows, in] without gaps,
+                            * what x was made of, before factors */
+    const float *bias;     /* [out], or NULL */
     rmr_activation activation;
     const float *residual; /* [rows, out], or NULL; may be y */
     size_t residual_stride;

@@ -105,16 +105,6 @@ static void take_embeddings(binder *b, bert *model)
     model->embeddings_norm = take_norm(b, "embeddings.", "LayerNorm");
 }
 
-/*
- * The output of the first layer's feed-forward network is the product whose
- * int8 costs most: of MiniLM's mean cosine to float32 it took as much as all
- * the other layers' together. So it stays bfloat16.
- */
-static rmr_dtype output_dtype(const binder *b, uint32_t index)
-{
-    return b->dtype == RMR_DTYPE_INT8 && !index ? RMR_DTYPE_BF16 : b->dtype;
-}
-
 static void take_layer(binder *b, rmr_encoder_layer *l, uint32_t index,
                        const rmr_norm *before)
 {
@@ -143,10 +133,10 @@ static void take_layer(binder *b, rmr_encoder_layer *l, uint32_t index,
                                                       b->dtype,
                                                       &l->attention_norm,
                                                       0});
-    l->output = take_linear(
-        b, scope,
-        (rmr_linear_source){
-            {"output.dense"}, hidden, inner, output_dtype(b, index), NULL, 0});
+    l->output =
+        take_linear(b, scope,
+                    (rmr_linear_source){
+                        {"output.dense"}, hidden, inner, b->dtype, NULL, 0});
     l->output_norm = take_norm(b, scope, "output.LayerNorm");
 }
 

@@ -75,16 +75,15 @@ static rmr_dtype dtype_before(rmr_dtype dtype, size_t columns)
     return dtype == RMR_DTYPE_BF16 && whole ? RMR_DTYPE_BF16 : RMR_DTYPE_F32;
 }
 
-static rmr_dtype inner_dtype(const rmr_encoder_layer *layer)
+static rmr_dtype inner_dtype(const rmr_encoder *e)
 {
-    return dtype_before(layer->output.weight.dtype, layer->output.weight.in);
+    return dtype_before(e->dtype, e->config->intermediate_size);
 }
 
-/* Of the widest row that a layer's inner matrix has. */
+/* Of a row of the inner matrix. */
 static size_t inner_bytes(const rmr_encoder *e)
 {
-    size_t columns = e->config->intermediate_size;
-    return rmr_row_bytes(dtype_before(e->dtype, columns), columns);
+    return rmr_row_bytes(inner_dtype(e), e->config->intermediate_size);
 }
 
 /* Of the widest row that narrow_rows makes. */
@@ -93,7 +92,7 @@ static size_t operand_bytes(const rmr_encoder *e)
     const rmr_config *c = e->config;
     if (e->dtype == RMR_DTYPE_F32)
         return 0;
-    return rmr_row_bytes(RMR_DTYPE_BF16,
+    return rmr_row_bytes(rmr_operand_dtype(e->dtype),
                          larger(c->hidden_size, c->intermediate_size));
 }
 
@@ -193,6 +192,7 @@ typedef struct left {
     const void *data;
     size_t stride;
     const rmr_row_scale *scales;
+    const float *floats; /* what data was made of, where it was */
 } left;
 
 /* Rows [from, to) of a block's x into its operand, for the layer `next`. */
@@ -217,7 +217,7 @@ static left left_of(const block *b, const rmr_linear *next, const void *x,
 {
     rmr_dtype operand = rmr_operand_dtype(next->weight.dtype);
     size_t stride = rmr_row_bytes(operand, next->weight.in);
-    return (left){dtype == operand ? x : b->operand, stride, b->scales};
+    return (left){dtype == operand ? x : b->operand, stride, b->scales, x};
 }
 
 /* Where a result goes. */
@@ -243,6 +243,7 @@ static void multiply(const pass *p, const block *b, const rmr_linear *linear,
         .x = x.data,
         .x_stride = x.stride,
         .row_scales = x.scales,
+        .x_floats = x.floats,
         .bias = linear->bias,
         .activation = activation,
         .residual = y.residual,
@@ -360,8 +361,8 @@ static void step_attention_norm(const pass *p, const block *b, size_t from,
 static void step_intermediate(const pass *p, const block *b, size_t part)
 {
     const rmr_linear *intermediate = &layer_of(p)->intermediate;
-    rmr_dtype dtype = inner_dtype(layer_of(p));
-    size_t stride = rmr_row_bytes(dtype, intermediate->weight.out);
+    rmr_dtype dtype = inner_dtype(p->encoder);
+    size_t stride = inner_bytes(p->encoder);
     multiply(p, b, intermediate,
              left_of(b, intermediate, hidden_of(p, b), RMR_DTYPE_F32),
              p->encoder->config->hidden_act,
@@ -370,7 +371,7 @@ static void step_intermediate(const pass *p, const block *b, size_t part)
 
 static int narrows_inner(const pass *p)
 {
-    return inner_dtype(layer_of(p)) != layer_of(p)->output.weight.dtype;
+    return inner_dtype(p->encoder) != p->encoder->dtype;
 }
 
 static void step_narrow_inner(const pass *p, const block *b, size_t from,
@@ -385,7 +386,7 @@ static void step_output(const pass *p, const block *b, size_t part)
 {
     const rmr_linear *output = &layer_of(p)->output;
     multiply_into_hidden(p, b, output,
-                         left_of(b, output, b->inner, inner_dtype(layer_of(p))),
+                         left_of(b, output, b->inner, inner_dtype(p->encoder)),
                          part);
 }
 

@@ -34,8 +34,7 @@ typedef struct rmr_encoder_tap {
 typedef struct rmr_encoder {
     const rmr_config *config;
     const rmr_kern *kern;
-    rmr_dtype dtype; /* of the layers' weights; a layer's `output` may be of
-                      * more bits */
+    rmr_dtype dtype;                 /* of the layers' weights */
     const rmr_encoder_layer *layers; /* [num_hidden_layers] */
     rmr_encoder_embed *embed;
     const void *embeddings;

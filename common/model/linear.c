@@ -68,6 +68,9 @@ static rmr_status pack_whole(rmr_linear *linear, rmr_weights *weights,
     weight->group_scales = groups;
     weight->int8_from = split;
     weight->int8_panels = int8_panels;
+    weight->num_outliers = w->num_outliers;
+    weight->outlier_weights = w->outlier_weights;
+    memcpy(weight->outliers, w->outliers, sizeof w->outliers);
     return RMR_OK;
 }
 
@@ -171,7 +174,8 @@ rmr_status rmr_linear_bind(rmr_linear *linear, rmr_weights *weights,
     plain p = {.in = in, .out = out};
     if (of_bytes && in > INT8_MAX_INPUTS)
         return rmr_fail(err, RMR_ERR_RANGE,
-                        "%s has %zu inputs, more than %s can sum",
+                        "%s: %s has %zu inputs, more than %s can sum",
+                        rmr_weights_file(weights, source->names[0]),
                         source->names[0], in, rmr_dtype_name(source->dtype));
     *linear =
         (rmr_linear){.weight = {.dtype = source->dtype, .in = in, .out = out}};

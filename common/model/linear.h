@@ -20,7 +20,8 @@ typedef struct rmr_linear {
     rmr_weight weight;    /* what it points to is owned by the weights */
     const float *bias;    /* [out] */
     const float *factors; /* [in], of the input before it is quantized, whose
-                           * inverses the weight has; or NULL */
+                           * inverses the weight has, 0 for an outlier; or
+                           * NULL */
 } rmr_linear;
 
 enum { RMR_MAX_LINEAR_NAMES = 3 };

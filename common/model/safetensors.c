@@ -459,6 +459,12 @@ static int all_finite(const float *values, size_t count)
     return !bad;
 }
 
+const char *rmr_weights_file(const rmr_weights *weights, const char *name)
+{
+    const rmr_tensor *tensor = find(weights, name);
+    return tensor ? tensor->file : weights->shards[0].path;
+}
+
 /* The tensor that must be there, with that shape. */
 static rmr_status find_shaped(const rmr_weights *weights, const char *name,
                               uint64_t rows, uint64_t columns,
@@ -467,7 +473,7 @@ static rmr_status find_shaped(const rmr_weights *weights, const char *name,
     *out = find(weights, name);
     if (!*out) {
         return rmr_fail(err, RMR_ERR_FORMAT, "%s: tensor \"%s\" is missing",
-                        weights->shards[0].path, name);
+                        rmr_weights_file(weights, name), name);
     }
     return check_shape(*out, rows, columns, err);
 }

@@ -48,6 +48,10 @@ rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
  * such tensor. */
 const char *rmr_weights_dtype(const rmr_weights *weights, const char *name);
 
+/* The path of the file that has the tensor, for errors; of the first one when
+ * none has. */
+const char *rmr_weights_file(const rmr_weights *weights, const char *name);
+
 /* The bytes of a tensor, where they are mapped: it must have this dtype and
  * this shape, as rmr_weights_f32. It counts for nothing below. Errors: FORMAT.
  */

@@ -35,12 +35,35 @@ rmr_status rmr_whole_alloc(rmr_whole *w, rmr_weights *weights,
     w->group_scales = rmr_malloc_array(w->int8_from, rmr_groups(in));
     w->values = rmr_malloc_array(w->out - w->int8_from, in);
     w->scales = rmr_weights_alloc(weights, rmr_panels(w->out));
-    if (source->norm)
-        w->factors = rmr_weights_alloc(weights, in);
-    if (!w->indexes || !w->group_scales || !w->values || !w->scales ||
-        (source->norm && !w->factors))
+    if (!w->indexes || !w->group_scales || !w->values || !w->scales)
         return rmr_fail_nomem(err, source->names[0]);
     memset(w->scales, 0, rmr_panels(w->out) * sizeof *w->scales);
+    return RMR_OK;
+}
+
+/* Factors of 1, unless there are others. */
+static rmr_status need_factors(rmr_whole *w, rmr_weights *weights,
+                               const rmr_linear_source *source, rmr_error *err)
+{
+    if (w->factors)
+        return RMR_OK;
+    w->factors = rmr_weights_alloc(weights, w->in);
+    if (!w->factors)
+        return rmr_fail_nomem(err, source->names[0]);
+    for (size_t i = 0; i < w->in; i++)
+        w->factors[i] = 1;
+    return RMR_OK;
+}
+
+static rmr_status need_outlier_weights(rmr_whole *w, rmr_weights *weights,
+                                       const rmr_linear_source *source,
+                                       rmr_error *err)
+{
+    size_t count = w->num_outliers * rmr_panels(w->out);
+    w->outlier_weights = rmr_weights_alloc(weights, count);
+    if (!w->outlier_weights)
+        return rmr_fail_nomem(err, source->names[0]);
+    memset(w->outlier_weights, 0, count * sizeof *w->outlier_weights);
     return RMR_OK;
 }
 
@@ -132,6 +155,64 @@ static rmr_status read_int4(rmr_whole *w, rmr_weights *weights,
     return RMR_OK;
 }
 
+/* The inputs whose factors are 0. */
+static rmr_status find_stored_outliers(rmr_whole *w, const char *file,
+                                       const char *name, rmr_error *err)
+{
+    for (size_t i = 0; i < w->in; i++) {
+        if (w->factors[i] != 0)
+            continue;
+        if (w->num_outliers == RMR_MAX_OUTLIERS)
+            return rmr_fail(err, RMR_ERR_RANGE,
+                            "%s: tensor \"%s\" has more than %d zeros", file,
+                            name, RMR_MAX_OUTLIERS);
+        w->outliers[w->num_outliers++] = (uint32_t)i;
+    }
+    return RMR_OK;
+}
+
+/* Those of name i. */
+static rmr_status read_outlier_weights(rmr_whole *w, rmr_weights *weights,
+                                       const rmr_linear_source *source,
+                                       size_t i, rmr_error *err)
+{
+    char name[NAME_CHARS];
+    size_t columns = source->out, count = w->num_outliers * columns;
+    const float *values;
+    rmr_status status =
+        rmr_weights_f32(weights, tensor_name(name, source, i, "outlier_weight"),
+                        w->num_outliers, columns, &values, err);
+    if (status)
+        return status;
+    for (size_t k = 0; k < w->num_outliers; k++)
+        memcpy(w->outlier_weights + k * rmr_panels(w->out) + i * columns,
+               values + k * columns, columns * sizeof *values);
+    rmr_weights_forget(weights, values, count);
+    rmr_weights_count(weights, -(int64_t)count, 0);
+    return RMR_OK;
+}
+
+static rmr_status read_factors(rmr_whole *w, rmr_weights *weights,
+                               const rmr_linear_source *source, rmr_error *err)
+{
+    char name[NAME_CHARS];
+    tensor_name(name, source, 0, "input_factor");
+    if (!source->norm && !rmr_weights_has(weights, name))
+        return RMR_OK;
+    rmr_status status = need_factors(w, weights, source, err);
+    if (!status)
+        status = read_floats(weights, name, w->in, w->factors, err);
+    if (!status)
+        status =
+            find_stored_outliers(w, rmr_weights_file(weights, name), name, err);
+    if (!status && w->num_outliers)
+        status = need_outlier_weights(w, weights, source, err);
+    for (size_t i = 0;
+         i < rmr_linear_num_names(source) && w->num_outliers && !status; i++)
+        status = read_outlier_weights(w, weights, source, i, err);
+    return status;
+}
+
 rmr_status rmr_whole_read(rmr_whole *w, rmr_weights *weights,
                           const rmr_linear_source *source, rmr_error *err)
 {
@@ -146,10 +227,8 @@ rmr_status rmr_whole_read(rmr_whole *w, rmr_weights *weights,
                                  tensor_name(name, source, i, "weight_scale"),
                                  source->out, w->scales + first, err);
     }
-    if (!status && w->factors)
-        status =
-            read_floats(weights, tensor_name(name, source, 0, "input_factor"),
-                        w->in, w->factors, err);
+    if (!status)
+        status = read_factors(w, weights, source, err);
     if (!status)
         rmr_weights_count(weights, (int64_t)(w->out * w->in), 0);
     return status;
@@ -205,6 +284,27 @@ static rmr_status keep_name(const rmr_whole *w, rmr_quantizer *to,
     return status;
 }
 
+/* Those of name i. */
+static rmr_status keep_outlier_weights(const rmr_whole *w, rmr_quantizer *to,
+                                       const rmr_linear_source *source,
+                                       size_t i, rmr_error *err)
+{
+    char name[NAME_CHARS];
+    size_t columns = source->out;
+    float *values = rmr_malloc_array(w->num_outliers, columns * sizeof *values);
+    if (!values)
+        return rmr_fail_nomem(err, source->names[i]);
+    for (size_t k = 0; k < w->num_outliers; k++)
+        memcpy(values + k * columns,
+               w->outlier_weights + k * rmr_panels(w->out) + i * columns,
+               columns * sizeof *values);
+    rmr_status status =
+        rmr_quantizer_keep(to, tensor_name(name, source, i, "outlier_weight"),
+                           "F32", w->num_outliers, columns, values, err);
+    rmr_free(values);
+    return status;
+}
+
 static rmr_status keep(const rmr_whole *w, rmr_quantizer *to,
                        const rmr_linear_source *source, rmr_error *err)
 {
@@ -212,6 +312,9 @@ static rmr_status keep(const rmr_whole *w, rmr_quantizer *to,
     rmr_status status = RMR_OK;
     for (size_t i = 0; i < rmr_linear_num_names(source) && !status; i++)
         status = keep_name(w, to, source, i, err);
+    for (size_t i = 0;
+         i < rmr_linear_num_names(source) && w->num_outliers && !status; i++)
+        status = keep_outlier_weights(w, to, source, i, err);
     if (!status && w->factors)
         status =
             rmr_quantizer_keep(to, tensor_name(name, source, 0, "input_factor"),
@@ -242,6 +345,59 @@ static void smooth(const rmr_whole *w, const rmr_norm *norm, size_t rows,
     }
 }
 
+/* By how much the mean square of an input's weights exceeds that of all. */
+static const double outlier_ratio = 16;
+
+/*
+ * The inputs whose weights are far larger than the others', which they would
+ * leave few of int8's values. These inputs tend to be large themselves: in
+ * MiniLM's first layer one of 1,536, with weights of ten times the others'
+ * size, reaches four times what they do, and made the int8 of that layer cost
+ * as much of the mean cosine to float32 as that of all other layers together.
+ * (Dettmers et al. 2022, LLM.int8(), find them in the activations.)
+ */
+static rmr_status find_outliers(rmr_whole *w, const float *weight,
+                                const rmr_linear_source *source, rmr_error *err)
+{
+    double *squares = rmr_calloc(w->in, sizeof *squares), sum = 0;
+    if (!squares)
+        return rmr_fail_nomem(err, source->names[0]);
+    for (size_t o = 0; o < w->out; o++) {
+        for (size_t i = 0; i < w->in; i++)
+            squares[i] += (double)weight[o * w->in + i] * weight[o * w->in + i];
+    }
+    for (size_t i = 0; i < w->in; i++)
+        sum += squares[i];
+    for (size_t i = 0; i < w->in && w->num_outliers < RMR_MAX_OUTLIERS; i++) {
+        if (squares[i] * (double)w->in > outlier_ratio * sum)
+            w->outliers[w->num_outliers++] = (uint32_t)i;
+    }
+    rmr_free(squares);
+    return RMR_OK;
+}
+
+/* Takes the outliers out of the weight. */
+static rmr_status split_outliers(rmr_whole *w, rmr_weights *weights,
+                                 const rmr_linear_source *source, float *weight,
+                                 rmr_error *err)
+{
+    rmr_status status = find_outliers(w, weight, source, err);
+    if (!status && w->num_outliers)
+        status = need_factors(w, weights, source, err);
+    if (!status && w->num_outliers)
+        status = need_outlier_weights(w, weights, source, err);
+    for (size_t k = 0; k < w->num_outliers && !status; k++) {
+        size_t i = w->outliers[k];
+        for (size_t o = 0; o < w->out; o++) {
+            w->outlier_weights[k * rmr_panels(w->out) + o] =
+                weight[o * w->in + i] * w->factors[i];
+            weight[o * w->in + i] = 0;
+        }
+        w->factors[i] = 0;
+    }
+    return status;
+}
+
 /* The rows of int4: by what the inputs are like, where that is known. */
 static rmr_status quantize_int4(rmr_whole *w, const float *gram, float *weight,
                                 rmr_error *err)
@@ -261,9 +417,15 @@ rmr_status rmr_whole_quantize(rmr_whole *w, rmr_weights *weights,
     rmr_quantizer *to = rmr_weights_quantizer(weights);
     const float *gram =
         to ? rmr_quantizer_gram(to, source->names[0], w->in) : NULL;
+    rmr_status status = RMR_OK;
     if (source->norm)
+        status = need_factors(w, weights, source, err);
+    if (source->norm && !status)
         smooth(w, source->norm, source->out, weight);
-    rmr_status status = quantize_int4(w, gram, weight, err);
+    if (!status)
+        status = split_outliers(w, weights, source, weight, err);
+    if (!status)
+        status = quantize_int4(w, gram, weight, err);
     rmr_quantize_int8(w->in, w->out - w->int8_from,
                       weight + w->int8_from * w->in, w->values,
                       w->scales + w->int8_from);

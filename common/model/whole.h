@@ -5,8 +5,10 @@
  *
  * Tensors of a name: NAME.weight, I8 [out, in] or U8 [out, ceil(in / 2)], two
  * of int4 to a byte, the first in the lower half; NAME.weight_scale F32 [out];
- * for int4 NAME.weight_group_scale I8 [out, groups]; and where the input is
- * multiplied by factors before it is quantized, NAME.input_factor F32 [in].
+ * for int4 NAME.weight_group_scale I8 [out, groups]; where the input is
+ * multiplied by factors before it is quantized, NAME.input_factor F32 [in]; and
+ * where some of these are 0, NAME.outlier_weight F32 [zeros, out] with the
+ * weights of these inputs, in their order, which are 0 in NAME.weight.
  */
 #ifndef RMR_MODEL_WHOLE_H
 #define RMR_MODEL_WHOLE_H
@@ -21,6 +23,10 @@ typedef struct rmr_whole {
     int8_t *values;       /* int8: [out - int8_from, in] */
     float *scales;        /* [rmr_panels(out)], owned by the weights */
     float *factors;       /* [in], or NULL; owned by the weights */
+    /* As rmr_weight has them; owned by the weights. */
+    size_t num_outliers;
+    uint32_t outliers[RMR_MAX_OUTLIERS];
+    float *outlier_weights;
 } rmr_whole;
 
 /* Memory for a layer. Errors: NOMEM. To be freed whatever the result. */
@@ -32,7 +38,8 @@ void rmr_whole_free(rmr_whole *whole);
 int rmr_whole_is_stored(const rmr_weights *weights,
                         const rmr_linear_source *source);
 
-/* Reads them. Errors: those of rmr_weights_raw and rmr_weights_f32. */
+/* Reads them. Errors: those of rmr_weights_raw and rmr_weights_f32; RANGE (more
+ * than RMR_MAX_OUTLIERS factors are 0). */
 rmr_status rmr_whole_read(rmr_whole *whole, rmr_weights *weights,
                           const rmr_linear_source *source, rmr_error *err);
 

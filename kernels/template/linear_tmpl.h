@@ -22,6 +22,10 @@ typedef struct RMR_NAME(row) {
     rmr_row_scale scale;   /* bytes: of the row, */
     const float *units;    /* and of each column, */
     const int32_t *sums;   /* and a column's sum; NULL: not bytes */
+    size_t num_outliers;   /* bytes: inputs beside them, */
+    size_t outlier_stride; /* values from one's weights to the next's */
+    const float *outlier_weights;
+    float outliers[RMR_MAX_OUTLIERS];
     const float *bias;     /* or NULL */
     const float *residual; /* or NULL */
     void *y;
@@ -41,6 +45,11 @@ RMR_NAME(finish_vec)(rmr_activation activation, const RMR_NAME(row) * row,
         value = VEC_FROM_IVEC(IVEC_SUB(IVEC_LOAD(values + c), zero));
         value = VEC_MUL(value, VEC_MUL(VEC_SET1(row->scale.scale),
                                        VEC_LOAD(row->units + c)));
+        for (size_t i = 0; i < row->num_outliers; i++) {
+            const float *weights = row->outlier_weights;
+            vec weight = VEC_LOAD(weights + i * row->outlier_stride + c);
+            value = VEC_ADD(value, VEC_MUL(VEC_SET1(row->outliers[i]), weight));
+        }
     } else {
         value = VEC_LOAD(values + c);
     }
@@ -56,7 +65,7 @@ RMR_NAME(finish_vec)(rmr_activation activation, const RMR_NAME(row) * row,
 }
 
 /* The `count` < VEC_WIDTH columns from c on, by way of copies that are whole
- * vectors. (Units and sums have whole panels.) */
+ * vectors. (What belongs to the weight has whole panels.) */
 static void RMR_NAME(finish_rest)(rmr_activation activation,
                                   const RMR_NAME(row) * row, size_t c,
                                   size_t count, const float *values);
@@ -112,10 +121,22 @@ static void RMR_NAME(finish_rest)(rmr_activation activation,
         copy.sums += c;
         copy.units += c;
     }
+    if (row->num_outliers)
+        copy.outlier_weights += c;
     copy.y = y;
     memcpy(whole, values + c, count * sizeof *whole);
     RMR_NAME(finish_any_row)(activation, &copy, VEC_WIDTH, whole);
     memcpy((char *)row->y + c * size, y, count * size);
+}
+
+/* What bytes of row r are multiplied with. */
+static inline __attribute__((always_inline)) void
+RMR_NAME(set_row)(RMR_NAME(row) * to, const rmr_linear_args *args, size_t r)
+{
+    const rmr_weight *weight = args->weight;
+    to->scale = args->row_scales[r];
+    for (size_t i = 0; i < weight->num_outliers; i++)
+        to->outliers[i] = args->x_floats[r * weight->in + weight->outliers[i]];
 }
 
 static inline __attribute__((always_inline)) void
@@ -130,11 +151,16 @@ RMR_NAME(finish_rows)(rmr_activation activation, const rmr_linear_args *args,
         to.units = args->weight->scales + first;
         to.sums = args->weight->sums + first;
     }
+    if (of_bytes && args->weight->num_outliers) {
+        to.num_outliers = args->weight->num_outliers;
+        to.outlier_stride = rmr_panels(args->weight->out);
+        to.outlier_weights = args->weight->outlier_weights + first;
+    }
     if (args->bias)
         to.bias = args->bias + first;
     for (size_t r = row; r < row + rows; r++, sums += RMR_TILE_COLUMNS) {
         if (of_bytes)
-            to.scale = args->row_scales[r];
+            RMR_NAME(set_row)(&to, args, r);
         if (args->residual)
             to.residual = (const float *)((const char *)args->residual +
                                           r * args->residual_stride) +

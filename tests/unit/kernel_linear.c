@@ -46,6 +46,9 @@ kernel_shape kernel_any_shape(rmr_dtype dtype, size_t rows, size_t in,
     s.is_loose = kernel_one_in(2);
     if (dtype == RMR_DTYPE_INT4 && kernel_one_in(2))
         s.int8_from = kernel_below(out / RMR_PANEL + 1) * RMR_PANEL;
+    if (rmr_operand_dtype(dtype) == RMR_DTYPE_INT8 && kernel_one_in(2))
+        s.num_outliers =
+            kernel_below(in < RMR_MAX_OUTLIERS ? in + 1 : RMR_MAX_OUTLIERS + 1);
     return s;
 }
 
@@ -121,6 +124,24 @@ static void make_weight(kernel_linear *layer)
     layer->weight.sums = kernel_array(columns, sizeof *layer->weight.sums);
 }
 
+/* Any inputs, in rising order. */
+static void make_outliers(kernel_linear *layer)
+{
+    const kernel_shape *s = &layer->shape;
+    rmr_weight *weight = &layer->weight;
+    size_t left = s->num_outliers;
+    weight->num_outliers = left;
+    for (size_t i = 0; i < s->in && left > 0; i++) {
+        if (kernel_below(s->in - i) < left)
+            weight->outliers[s->num_outliers - left--] = (uint32_t)i;
+    }
+    layer->outlier_weights =
+        kernel_floats(s->num_outliers * rmr_panels(s->out), 1);
+    layer->x_floats = kernel_floats(s->rows * s->in, 2);
+    weight->outlier_weights = layer->outlier_weights;
+    layer->args.x_floats = layer->x_floats;
+}
+
 static void make_x(kernel_linear *layer)
 {
     const kernel_shape *s = &layer->shape;
@@ -175,6 +196,8 @@ kernel_linear kernel_linear_make(const kernel_tier *tier,
                                    .activation = shape->activation};
     make_weight(&layer);
     make_x(&layer);
+    if (shape->num_outliers)
+        make_outliers(&layer);
     make_y(&layer);
     layer.args.scratch =
         kernel_array(rmr_linear_scratch(shape->dtype, shape->in), 1);
@@ -271,6 +294,8 @@ void *kernel_linear_part(const kernel_tier *tier, const kernel_linear *layer,
     args.x = (const char *)args.x + row * args.x_stride;
     if (args.row_scales)
         args.row_scales += row;
+    if (args.x_floats)
+        args.x_floats += row * layer->shape.in;
     if (args.residual) {
         args.residual = layer->residual + row * layer->shape.out;
         args.residual_stride = layer->shape.out * sizeof(float);
@@ -319,11 +344,28 @@ static double sum_of(const kernel_linear *layer, size_t row, size_t column,
     return sum;
 }
 
+/* Adds what is multiplied beside bytes, product by product. */
+static double add_outliers(const kernel_linear *layer, size_t row,
+                           size_t column, double value, double *bound)
+{
+    const kernel_shape *s = &layer->shape;
+    for (size_t k = 0; k < s->num_outliers; k++) {
+        size_t at = k * rmr_panels(s->out) + column;
+        double product =
+            (double)layer->x_floats[row * s->in + layer->weight.outliers[k]] *
+            layer->outlier_weights[at];
+        value += product;
+        *bound += KERNEL_U * (fabs(value) + fabs(product) + *bound);
+    }
+    return value;
+}
+
 double kernel_linear_expected(const kernel_linear *layer, size_t row,
                               size_t column, double *bound)
 {
     const kernel_shape *s = &layer->shape;
     double off, exact, own = 0, value = sum_of(layer, row, column, &off);
+    value = add_outliers(layer, row, column, value, &off);
     if (layer->bias) {
         value += layer->bias[column];
         off += KERNEL_U * (fabs(value) + off);

@@ -23,9 +23,10 @@ typedef struct kernel_shape {
     int has_bias;
     kernel_residual residual;
     rmr_dtype y_dtype;
-    int is_loose;     /* gaps between rows, and before the guard page */
-    int is_plain;     /* bytes: units of 1, so that y is the sum itself */
-    size_t int8_from; /* int4: as in rmr_weight */
+    int is_loose;        /* gaps between rows, and before the guard page */
+    int is_plain;        /* bytes: units of 1, so that y is the sum itself */
+    size_t int8_from;    /* int4: as in rmr_weight */
+    size_t num_outliers; /* bytes: as in rmr_weight */
 } kernel_shape;
 
 typedef struct kernel_linear {
@@ -40,7 +41,9 @@ typedef struct kernel_linear {
     rmr_row_scale *row_scales;
     float *bias;
     float *residual; /* [rows, out], also where y was the residual */
-    float *scales;   /* bytes: of the weight */
+    float *scales;   /* bytes: of the weight, */
+    float *x_floats; /* and what is multiplied beside them, [rows, in] and */
+    float *outlier_weights; /* [num_outliers, rmr_panels(out)] */
     /* int4: what w is made of, [out, in] and [out, rmr_groups(in)]. */
     uint8_t *indexes;
     int8_t *group_scales;

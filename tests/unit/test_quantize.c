@@ -69,12 +69,11 @@ static off_t size_of(const char *directory)
     return st.st_size;
 }
 
-static void check_same(const tiny_options *options)
+/* Its directories have the bits that it gives itself, and are ever smaller. */
+static void check_same_of(const tiny_model *tiny, off_t before)
 {
     float source[TEXTS * MAX_HIDDEN], made[TEXTS * MAX_HIDDEN];
-    tiny_model *tiny = tiny_model_new(options);
     char *folder = tiny_directory();
-    off_t before = options->shards ? 1 << 20 : size_of(tiny->directory);
     for (int dtype = RMR_DTYPE_BF16; dtype <= RMR_DTYPE_INT4; dtype++) {
         rmr_error err = {0};
         rmr_model_info info, other;
@@ -91,6 +90,12 @@ static void check_same(const tiny_options *options)
         before = size_of(to);
     }
     tiny_remove_directory(folder);
+}
+
+static void check_same(const tiny_options *options)
+{
+    tiny_model *tiny = tiny_model_new(options);
+    check_same_of(tiny, options->shards ? 1 << 20 : size_of(tiny->directory));
     tiny_model_free(tiny);
 }
 
@@ -156,6 +161,92 @@ static void test_texts(void **state)
         assert_int_equal(memcmp(plain, made, sizeof plain) != 0,
                          dtype == RMR_DTYPE_INT4);
     }
+    tiny_remove_directory(folder);
+    tiny_model_free(tiny);
+}
+
+/* --------------------------------------------------------------- outliers */
+
+/* Where a tensor's values begin in the file's data. */
+static float *values_of(char *data, size_t size, const char *tensor)
+{
+    char name[128];
+    uint64_t header;
+    unsigned long long begin;
+    snprintf(name, sizeof name, "\"%s\"", tensor);
+    char *at = memmem(data, size, name, strlen(name));
+    assert_non_null(at);
+    at = strstr(at, "data_offsets");
+    assert_int_equal(sscanf(at, "data_offsets\":[%llu", &begin), 1);
+    memcpy(&header, data, sizeof header);
+    return (float *)(data + 8 + header + begin);
+}
+
+#define OUTPUT "encoder.layer.1.output.dense"
+
+enum { HIDDEN = 48, INNER = 100 };
+
+/* The weights of some inputs of a layer, times `times`. */
+static void grow_inputs(const char *directory, size_t first, size_t last,
+                        float times)
+{
+    size_t size;
+    char *data = tiny_read(directory, "model.safetensors", &size);
+    float *values = values_of(data, size, OUTPUT ".weight");
+    for (size_t row = 0; row < HIDDEN; row++) {
+        for (size_t i = first; i < last; i++)
+            values[row * INNER + i] *= times;
+    }
+    tiny_write(directory, "model.safetensors", data, size);
+    free(data);
+}
+
+static int has_tensor(const char *directory, const char *tensor)
+{
+    size_t size;
+    char *data = tiny_read(directory, "model.safetensors", &size);
+    int has = memmem(data, size, tensor, strlen(tensor)) != NULL;
+    free(data);
+    return has;
+}
+
+static double cosine(const float *x, const float *y)
+{
+    double sum = 0;
+    for (size_t i = 0; i < HIDDEN; i++)
+        sum += (double)x[i] * y[i];
+    return sum;
+}
+
+static tiny_model *new_with_inner(void)
+{
+    return tiny_model_new(
+        &(tiny_options){.hidden_size = HIDDEN, .intermediate_size = INNER});
+}
+
+/* An input whose weights dwarf the others' does not take their bits: vectors
+ * are as near to float32's as they were. */
+static void test_outliers(void **state)
+{
+    (void)state;
+    float exact[TEXTS * MAX_HIDDEN], made[TEXTS * MAX_HIDDEN];
+    rmr_error err = {0};
+    rmr_model_info info;
+    tiny_model *tiny = new_with_inner();
+    char *folder = tiny_directory();
+    const char *to = tiny_path(folder, "plain");
+    expect_ok(quantize(tiny->directory, to, RMR_DTYPE_INT8, &err), &err);
+    assert_false(has_tensor(to, "outlier_weight"));
+    grow_inputs(tiny->directory, 7, 8, 300);
+    grow_inputs(tiny->directory, 99, 100, 200);
+    check_same_of(tiny, size_of(tiny->directory));
+    to = tiny_path(folder, "out");
+    expect_ok(quantize(tiny->directory, to, RMR_DTYPE_INT8, &err), &err);
+    assert_true(has_tensor(to, OUTPUT ".outlier_weight"));
+    embed_as(tiny->directory, RMR_DTYPE_F32, &info, exact);
+    embed_as(tiny->directory, RMR_DTYPE_INT8, &info, made);
+    for (size_t i = 0; i < TEXTS; i++)
+        assert_true(cosine(exact + i * HIDDEN, made + i * HIDDEN) > 0.999);
     tiny_remove_directory(folder);
     tiny_model_free(tiny);
 }
@@ -254,21 +345,15 @@ static void edit_header(const char *directory, const char *tensor,
     free(data);
 }
 
-static void set_first_value(const char *directory, const char *tensor,
-                            float value)
+/* The first `count`. */
+static void set_values(const char *directory, const char *tensor, size_t count,
+                       float value)
 {
-    char name[128];
     size_t size;
-    uint64_t header;
-    unsigned long long begin;
     char *data = tiny_read(directory, "model.safetensors", &size);
-    snprintf(name, sizeof name, "\"%s\"", tensor);
-    char *at = memmem(data, size, name, strlen(name));
-    assert_non_null(at);
-    at = strstr(at, "data_offsets");
-    assert_int_equal(sscanf(at, "data_offsets\":[%llu", &begin), 1);
-    memcpy(&header, data, sizeof header);
-    memcpy(data + 8 + header + begin, &value, sizeof value);
+    float *values = values_of(data, size, tensor);
+    for (size_t i = 0; i < count; i++)
+        values[i] = value;
     tiny_write(directory, "model.safetensors", data, size);
     free(data);
 }
@@ -381,12 +466,40 @@ static void test_values_that_are_none(void **state)
         rmr_error err = {0};
         rmr_model *model = NULL;
         made m = make(tiny, cases[i].dtype);
-        set_first_value(m.directory, cases[i].tensor, i % 2 ? INFINITY : NAN);
+        set_values(m.directory, cases[i].tensor, 1, i % 2 ? INFINITY : NAN);
         expect_failure(open_as(m.directory, RMR_DTYPE_F32, &model, &err), &err,
                        RMR_ERR_RANGE, m.directory, "/model.safetensors",
                        cases[i].tensor, "NaN or infinity");
         unmake(m);
     }
+    tiny_model_free(tiny);
+}
+
+static void test_malformed_outliers(void **state)
+{
+    (void)state;
+    rmr_error err = {0};
+    rmr_model *model = NULL;
+    tiny_model *tiny = new_with_inner();
+    grow_inputs(tiny->directory, 7, 8, 300);
+    made m = make(tiny, RMR_DTYPE_INT8);
+    set_values(m.directory, OUTPUT ".input_factor", 2, 0);
+    expect_failure(open_as(m.directory, RMR_DTYPE_F32, &model, &err), &err,
+                   RMR_ERR_FORMAT, OUTPUT ".outlier_weight",
+                   "the shape [1, 48] where config.json asks for [3, 48]");
+    set_values(m.directory, OUTPUT ".input_factor", 9, 0);
+    expect_failure(open_as(m.directory, RMR_DTYPE_F32, &model, &err), &err,
+                   RMR_ERR_RANGE, m.directory, OUTPUT ".input_factor",
+                   "has more than 8 zeros");
+    unmake(m);
+    m = make(tiny, RMR_DTYPE_INT8);
+    set_values(m.directory, OUTPUT ".outlier_weight", 1, NAN);
+    expect_failure(open_as(m.directory, RMR_DTYPE_F32, &model, &err), &err,
+                   RMR_ERR_RANGE, OUTPUT ".outlier_weight", "NaN or infinity");
+    edit_header(m.directory, OUTPUT ".outlier_weight", "outlier", "outlied");
+    expect_failure(open_as(m.directory, RMR_DTYPE_F32, &model, &err), &err,
+                   RMR_ERR_FORMAT, OUTPUT ".outlier_weight", "is missing");
+    unmake(m);
     tiny_model_free(tiny);
 }
 
@@ -473,10 +586,12 @@ int main(void)
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_source_of_bf16),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_outliers),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_inside_the_source),
         cmocka_unit_test(test_malformed_tensors),
         cmocka_unit_test(test_values_that_are_none),
+        cmocka_unit_test(test_malformed_outliers),
         cmocka_unit_test(test_malformed_config),
         cmocka_unit_test(test_config_and_weights_disagree),
     };
