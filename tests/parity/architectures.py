@@ -352,6 +352,15 @@ add("qwen3-bidirectional", "Qwen3Model", QWEN3, {
     "is_causal": False, "num_attention_heads": 5, "num_key_value_heads": 5,
     "head_dim": 6,
 }, lengths=SHORT)
+# As newer files say the same things.
+add("qwen3-layers", "Qwen3Model", {
+    key: value for key, value in QWEN3.items()
+    if key not in ("rope_theta", "rope_scaling")
+}, WINDOW, {
+    "layer_types": ["sliding_attention", "full_attention",
+                    "sliding_attention"],
+    "rope_parameters": {"rope_type": "default", "rope_theta": 2000.0},
+}, lengths=(1, 2, 7, 8, 9, 20))
 # A reranker answers with the logits of two words, yes and no.
 add("qwen3-next", "Qwen3ForCausalLM", QWEN3, SMALL, task="next-token",
     lengths=HEADS)
@@ -437,6 +446,21 @@ add("gemma3-bidirectional", "Gemma3TextModel", {
     "layer_types": ["sliding_attention", "sliding_attention",
                     "full_attention"],
 }, lengths=(1, 2, 3, 4, 5, 6, 8, 9, 16, 40), storage="BF16")
+# As newer files say the same things.
+add("gemma3-parameters", "Gemma3TextModel", {
+    key: value for key, value in GEMMA3.items()
+    if key not in ("sliding_window_pattern", "rope_theta", "rope_scaling",
+                   "rope_local_base_freq")
+}, {
+    "num_hidden_layers": 3,
+    "layer_types": ["full_attention", "sliding_attention",
+                    "full_attention"],
+    "rope_parameters": {
+        "full_attention": {"rope_type": "linear", "factor": 4.0,
+                           "rope_theta": 30000.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+    },
+}, lengths=(1, 2, 7, 8, 9, 20))
 add("gemma3-scaled", "Gemma3TextModel", GEMMA3, {
     "num_hidden_layers": 3, "attention_bias": True,
     "rope_scaling": {"rope_type": "linear", "factor": 8.0},

@@ -7,7 +7,9 @@ usage: make_architectures.py [--only PATTERN] [--layers DIR] [--check]
 
   --only PATTERN   cases whose name matches a shell pattern
   --layers DIR     write DIR/NAME.npz instead: the hidden states of each layer,
-                   the embeddings first, as hidden_0, hidden_1, ...
+                   the embeddings first, as hidden_0, hidden_1, ...; the last
+                   one behind the final norm, where there is one; of ALBERT's
+                   groups each layer inside counts
   --check          write nothing: compare with the fixture that is there
 
 Runs in an environment with the requirements-parity.txt beside it: float32 on
