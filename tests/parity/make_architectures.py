@@ -1,7 +1,8 @@
 """Writes the fixture of the small models: architectures/NAME.json, out of
-which random_model.py makes the model directory anywhere, and
-architectures/NAME.npy, what the reference makes of its sequences. It must never use Remora, nor keep a
-case whose numbers could not tell a wrong implementation from a right one.
+which random_model.py makes the model directory anywhere, and NAME.npy beside
+it, what the reference makes of its sequences. It must never use Remora, nor
+keep a case whose numbers could not tell a wrong implementation from a right
+one.
 
 usage: make_architectures.py [--only PATTERN] [--layers DIR] [--check]
 
