@@ -419,7 +419,8 @@ parity: check-parity $(REFERENCE) $(TOKENIZERS)
 		$(dir $(TOKENIZERS))deberta-v3/tokenizer.json
 	$(REFERENCE_PYTHON) tests/parity/pretokenizer_live.py
 	$(REFERENCE_PYTHON) tests/parity/regex_live.py
-	$(REFERENCE_PYTHON) tests/parity/pairs_live.py --cases 3000
+	for seed in 1 2 3 4; do $(REFERENCE_PYTHON) \
+		tests/parity/pairs_live.py --cases 300 --seed $$seed || exit; done
 	$(REFERENCE_PYTHON) tests/parity/decode_live.py --cases 3000
 	$(REFERENCE_PYTHON) tests/parity/convert_live.py \
 		--models $(dir $(MINILM))
@@ -453,14 +454,20 @@ check-tools:
 	$(if $(filter yes,$(WITH_SQLITE)),$(call need,SQLITE3,the sqlite3 shell))
 
 # What takes longer than a check should; see each for its options.
-.PHONY: bench bench-peers bench-tokenizers soak
+.PHONY: bench bench-peers bench-scaling bench-tokenizers soak
 bench: build/remora $(BENCH_PROGRAMS) $(MODELS)
 	for dtype in f32 bf16 int8 int4; do \
 		build/remora bench $(MINILM) --dtype $$dtype || exit; done
+	for dtype in f32 int8; do \
+		build/remora bench $(MINILM) --print-texts mixed | \
+		build/tests/shares $(MINILM) $$dtype || exit; done
 	build/tests/roofline
 
 bench-peers: all $(PEERS) $(MODELS)
 	$(PEERS_PYTHON) tests/bench/bench_peers.py $(BENCH) build $(MINILM)
+
+bench-scaling: all $(PEERS)
+	$(PEERS_PYTHON) tests/bench/scaling.py $(BENCH) build
 
 bench-tokenizers: $(REFERENCE) $(TOKENIZERS) $(MODELS)
 	$(REFERENCE_PYTHON) tests/parity/tokenizer_parity.py --speed \
@@ -552,6 +559,7 @@ help:
 		soak '100,000 requests: memory stays flat' \
 		bench 'tokens and texts a second, and latency' \
 		bench-peers 'the same beside other engines: BENCH=--quick, ...' \
+		bench-scaling 'speed by texts, tokens of each and threads' \
 		bench-tokenizers 'tokenizers beside the reference, MB/s' \
 		docs 'the parts of the documents that programs print' \
 		models 'the test models; REMORA_MODELS=DIR uses those in DIR' \
