@@ -230,6 +230,14 @@ $(BENCH_PROGRAMS): build/tests/%: build/obj/tests/bench/%.o build/libremora.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_FLAGS) $^ $(DEP_LIBS) -o $@
 
+# What shows encoders to the tests of parity.
+PARITY_SRC := tests/parity/hidden_states.c
+PARITY_PROGRAMS := $(call programs,tests,$(PARITY_SRC))
+$(PARITY_PROGRAMS): build/tests/%: build/obj/tests/parity/%.o build/libremora.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_FLAGS) $^ $(DEP_LIBS) -o $@
+
 .PHONY: docs
 docs: $(DOC_PROGRAMS)
 	$(Q)$(PYTHON) tests/docs/write_docs.py
@@ -270,7 +278,7 @@ ALL_OBJ := $(CORE_OBJ) $(CLI_OBJ) $(SQLITE_OBJ) $(SUPPORT_OBJ) \
 	$(call objects,asan/obj,$(FUZZ_SRC)) \
 	$(call objects,fuzz/obj,$(FUZZ_SRC) $(CORE_SRC)) \
 	$(call objects,obj,$(UNIT_SRC) $(FAULT_SRC) $(DOC_SRC) \
-		$(BENCH_SRC)) \
+		$(BENCH_SRC) $(PARITY_SRC)) \
 	$(call objects,asan/obj,$(UNIT_SRC) $(FAULT_SRC)) \
 	$(NEON_OBJ) $(call objects,neon/obj,$(NEON_TEST_SRC))
 -include $(ALL_OBJ:.o=.d)
@@ -360,11 +368,13 @@ endif
 .PHONY: check $(SUITES:%=check-%) check-neon asan parity
 # Everything that the suites run is built first, then they run one by one.
 check: all $(TESTS) $(ASAN_TESTS) $(REPLAYS) $(DOC_PROGRAMS) \
+		$(PARITY_PROGRAMS) \
 		$(if $(filter neon,$(SUITES)),$(NEON_TESTS)) \
 		$(VENV_TESTS) $(MODELS) $(NLI_MODELS) check-tools
 	$(if $(NEON_LEFT_OUT),@echo '$(NEON_LEFT_OUT)')
 	@$(PYTHON) tests/run_suites.py $(SUITES)
 
+check-parity: $(PARITY_PROGRAMS)
 check-unit: $(call programs,tests,$(UNIT_SRC)) $(MODELS)
 check-fault: all $(call programs,tests,$(FAULT_SRC)) $(MODELS)
 check-asan: all $(ASAN_TESTS) $(MODELS)

@@ -32,6 +32,14 @@ typedef int rmr_stop(void *context);
 typedef struct rmr_arch {
     const char *model_type; /* config.json's */
 
+    /* Positions of tokens begin after the id of padding (RoBERTa's). */
+    int positions_after_padding;
+
+    /* Reads what config.json says of the encoder, but for positions. Errors:
+     * those of rmr_config_read. */
+    rmr_status (*read_config)(rmr_config *config, rmr_json_source source,
+                              rmr_error *err);
+
     /* Binds the tensors, packed by `kern` for arithmetic in `dtype`; *out is
      * given to the functions below, and points to all these. Errors name the
      * tensor. */
@@ -55,7 +63,13 @@ typedef struct rmr_arch {
                    rmr_team *team, rmr_stop *stop, void *context);
 } rmr_arch;
 
+extern const rmr_arch rmr_arch_albert;
 extern const rmr_arch rmr_arch_bert;
+extern const rmr_arch rmr_arch_camembert;
+extern const rmr_arch rmr_arch_distilbert;
+extern const rmr_arch rmr_arch_electra;
+extern const rmr_arch rmr_arch_roberta;
+extern const rmr_arch rmr_arch_xlm_roberta;
 
 /* The architecture of a model_type; NULL and an error listing the known ones,
  * which names `path`, when there is none. */

@@ -25,52 +25,67 @@ static const struct {
     {"swish", RMR_ACTIVATION_SILU},
 };
 
-/* Sizes of config.json and what is believable for each. */
-static rmr_status read_sizes(rmr_config *config, rmr_json_source source,
-                             rmr_error *err)
+const rmr_config_names rmr_bert_config_names = {
+    .hidden_size = "hidden_size",
+    .num_hidden_layers = "num_hidden_layers",
+    .num_attention_heads = "num_attention_heads",
+    .intermediate_size = "intermediate_size",
+    .hidden_act = "hidden_act",
+    .type_vocab_size = "type_vocab_size",
+};
+
+rmr_status rmr_config_read_fields(rmr_json_source source,
+                                  const rmr_config_field *fields, size_t count,
+                                  rmr_error *err)
 {
-    const struct {
-        const char *field;
-        int64_t min, max, fallback;
-        uint32_t *out;
-    } fields[] = {
-        {"vocab_size", 1, 1 << 24, RMR_JSON_REQUIRED, &config->vocab_size},
-        {"hidden_size", 1, 1 << 16, RMR_JSON_REQUIRED, &config->hidden_size},
-        {"num_hidden_layers", 1, 1024, RMR_JSON_REQUIRED,
-         &config->num_hidden_layers},
-        {"num_attention_heads", 1, 1024, RMR_JSON_REQUIRED,
-         &config->num_attention_heads},
-        {"intermediate_size", 1, 1 << 20, RMR_JSON_REQUIRED,
-         &config->intermediate_size},
-        {"max_position_embeddings", 1, 1 << 20, RMR_JSON_REQUIRED,
-         &config->max_position_embeddings},
-        {"type_vocab_size", 1, 1 << 16, 2, &config->type_vocab_size},
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    for (size_t i = 0; i < count; i++) {
         int64_t value;
         rmr_status status =
-            rmr_json_get_int(source, fields[i].field, fields[i].min,
+            rmr_json_get_int(source, fields[i].name, fields[i].min,
                              fields[i].max, fields[i].fallback, &value, err);
         if (status)
             return status;
         *fields[i].out = (uint32_t)value;
     }
+    return RMR_OK;
+}
+
+static rmr_status read_sizes(rmr_config *config, rmr_json_source source,
+                             const rmr_config_names *names, rmr_error *err)
+{
+    const rmr_config_field fields[] = {
+        {"vocab_size", 1, 1 << 24, RMR_JSON_REQUIRED, &config->vocab_size},
+        {names->hidden_size, 1, 1 << 16, RMR_JSON_REQUIRED,
+         &config->hidden_size},
+        {names->num_hidden_layers, 1, 1024, RMR_JSON_REQUIRED,
+         &config->num_hidden_layers},
+        {names->num_attention_heads, 1, 1024, RMR_JSON_REQUIRED,
+         &config->num_attention_heads},
+        {names->intermediate_size, 1, 1 << 20, RMR_JSON_REQUIRED,
+         &config->intermediate_size},
+        {names->type_vocab_size, 1, 1 << 16, 2, &config->type_vocab_size},
+    };
+    size_t count = sizeof fields / sizeof *fields;
+    rmr_status status = rmr_config_read_fields(
+        source, fields, count - !names->type_vocab_size, err);
+    if (status)
+        return status;
+    config->embedding_size = config->hidden_size;
     if (config->hidden_size % config->num_attention_heads) {
         return rmr_fail(err, RMR_ERR_FORMAT,
-                        "%s: \"hidden_size\" (%u) must be a multiple of "
-                        "\"num_attention_heads\" (%u)",
-                        source.name, config->hidden_size,
+                        "%s: \"%s\" (%u) must be a multiple of \"%s\" (%u)",
+                        source.name, names->hidden_size, config->hidden_size,
+                        names->num_attention_heads,
                         config->num_attention_heads);
     }
     return RMR_OK;
 }
 
 static rmr_status read_activation(rmr_config *config, rmr_json_source source,
-                                  rmr_error *err)
+                                  const char *field, rmr_error *err)
 {
     const char *name;
-    rmr_status status =
-        rmr_json_get_string(source, "hidden_act", "gelu", &name, err);
+    rmr_status status = rmr_json_get_string(source, field, "gelu", &name, err);
     if (status)
         return status;
     for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
@@ -80,9 +95,9 @@ static rmr_status read_activation(rmr_config *config, rmr_json_source source,
         }
     }
     return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                    "%s: \"hidden_act\" \"%s\" is not supported; gelu, "
-                    "gelu_new, gelu_pytorch_tanh, relu and silu are",
-                    source.name, name);
+                    "%s: \"%s\" \"%s\" is not supported; gelu, gelu_new, "
+                    "gelu_pytorch_tanh, relu and silu are",
+                    source.name, field, name);
 }
 
 /* Options whose other values would need other arithmetic. */
@@ -131,19 +146,18 @@ static rmr_status read_epsilon(rmr_config *config, rmr_json_source source,
     return RMR_OK;
 }
 
-static rmr_status read_model_type(rmr_config *config, rmr_json_source source,
-                                  rmr_error *err)
+rmr_status rmr_config_read_encoder(rmr_config *config, rmr_json_source source,
+                                   const rmr_config_names *names,
+                                   rmr_error *err)
 {
-    const char *name;
-    rmr_status status =
-        rmr_json_get_string(source, "model_type", NULL, &name, err);
-    if (status)
-        return status;
-    const rmr_arch *arch = rmr_arch_find(name, source.name, err);
-    if (!arch)
-        return RMR_ERR_UNSUPPORTED;
-    snprintf(config->model_type, sizeof config->model_type, "%s", name);
-    return RMR_OK;
+    rmr_status status = read_sizes(config, source, names, err);
+    if (!status)
+        status = read_activation(config, source, names->hidden_act, err);
+    if (!status)
+        status = refuse_variants(source, err);
+    if (!status)
+        status = read_epsilon(config, source, err);
+    return status;
 }
 
 /* What rmr_model_quantize wrote. Weights of another's making would be read as
@@ -185,20 +199,52 @@ static rmr_status read_quantization(rmr_config *config, rmr_json_source source,
     return RMR_OK;
 }
 
-static rmr_status read_fields(rmr_config *config, rmr_json_source source,
-                              rmr_error *err)
+/* How long a sequence may be. */
+static rmr_status read_positions(rmr_config *config, const rmr_arch *arch,
+                                 rmr_json_source source, rmr_error *err)
 {
+    uint32_t padding = 0;
+    const rmr_config_field fields[] = {
+        {"max_position_embeddings", 1, 1 << 20, RMR_JSON_REQUIRED,
+         &config->max_position_embeddings},
+        {"pad_token_id", 0, 1 << 20, 1, &padding},
+    };
+    rmr_status status = rmr_config_read_fields(
+        source, fields, arch->positions_after_padding ? 2 : 1, err);
+    if (status)
+        return status;
+    if (arch->positions_after_padding)
+        config->positions_from = padding + 1;
+    if (config->positions_from >= config->max_position_embeddings) {
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s: \"max_position_embeddings\" (%u) leaves no "
+                        "positions after \"pad_token_id\" (%u)",
+                        source.name, config->max_position_embeddings, padding);
+    }
+    config->max_positions =
+        config->max_position_embeddings - config->positions_from;
+    return RMR_OK;
+}
+
+static rmr_status read_all(rmr_config *config, rmr_json_source source,
+                           rmr_error *err)
+{
+    const char *name;
     if (!json_is_object(source.object)) {
         return rmr_fail(err, RMR_ERR_FORMAT, "%s must be a JSON object",
                         source.name);
     }
-    rmr_status status = read_sizes(config, source, err);
+    rmr_status status =
+        rmr_json_get_string(source, "model_type", NULL, &name, err);
+    if (status)
+        return status;
+    const rmr_arch *arch = rmr_arch_find(name, source.name, err);
+    if (!arch)
+        return RMR_ERR_UNSUPPORTED;
+    snprintf(config->model_type, sizeof config->model_type, "%s", name);
+    status = arch->read_config(config, source, err);
     if (!status)
-        status = read_activation(config, source, err);
-    if (!status)
-        status = refuse_variants(source, err);
-    if (!status)
-        status = read_epsilon(config, source, err);
+        status = read_positions(config, arch, source, err);
     if (!status)
         status = read_quantization(config, source, err);
     return status;
@@ -215,13 +261,11 @@ rmr_status rmr_config_read(rmr_config *config, const char *directory,
     rmr_status status = rmr_json_load_file(&root, path, err);
     if (!status) {
         rmr_json_source source = {root, path};
-        status = read_model_type(config, source, err);
-        if (!status)
-            status = read_fields(config, source, err);
+        status = read_all(config, source, err);
         json_decref(root);
     }
     rmr_free(path);
-    config->max_tokens = config->max_position_embeddings;
+    config->max_tokens = config->max_positions;
     config->pooling = RMR_POOLING_MEAN;
     config->pooling_guessed = 1;
     return status;

@@ -6,6 +6,7 @@
 #define RMR_MODEL_CONFIG_H
 
 #include "common/base/error.h"
+#include "common/base/json.h"
 #include "kernels/kern.h"
 
 enum { RMR_MODEL_TYPE_CHARS = 32 };
@@ -19,8 +20,14 @@ typedef struct rmr_config {
     uint32_t num_attention_heads;
     uint32_t intermediate_size;
     uint32_t max_position_embeddings;
-    uint32_t type_vocab_size;
-    rmr_activation hidden_act; /* of the intermediate layer */
+    uint32_t positions_from;  /* the first token's position: 0, or where padding
+                               * has positions of its own, its id + 1 */
+    uint32_t max_positions;   /* tokens that there are positions for */
+    uint32_t type_vocab_size; /* 0: segments make no difference */
+    uint32_t embedding_size;  /* hidden_size unless it says otherwise */
+    uint32_t num_hidden_groups; /* 0: each layer has weights of its own */
+    uint32_t inner_group_num;   /* layers of a group */
+    rmr_activation hidden_act;  /* of the intermediate layer */
     float layer_norm_eps;
     uint32_t max_tokens; /* what sentence-transformers cuts at */
     rmr_pooling pooling;
@@ -30,6 +37,33 @@ typedef struct rmr_config {
     int is_quantized;    /* by rmr_model_quantize, to stored_dtype */
     rmr_dtype stored_dtype;
 } rmr_config;
+
+/* A whole number of config.json and what is believable for it; a fallback of
+ * RMR_JSON_REQUIRED makes a missing one an error. */
+typedef struct rmr_config_field {
+    const char *name;
+    int64_t min, max, fallback;
+    uint32_t *out;
+} rmr_config_field;
+
+rmr_status rmr_config_read_fields(rmr_json_source source,
+                                  const rmr_config_field *fields, size_t count,
+                                  rmr_error *err);
+
+/* What an architecture calls fields of an encoder. */
+typedef struct rmr_config_names {
+    const char *hidden_size, *num_hidden_layers, *num_attention_heads;
+    const char *intermediate_size, *hidden_act;
+    const char *type_vocab_size; /* NULL: there are no segments */
+} rmr_config_names;
+
+extern const rmr_config_names rmr_bert_config_names;
+
+/* Reads the sizes of an encoder, its activation and its epsilon; refuses
+ * options that change the arithmetic. Errors: those of rmr_config_read. */
+rmr_status rmr_config_read_encoder(rmr_config *config, rmr_json_source source,
+                                   const rmr_config_names *names,
+                                   rmr_error *err);
 
 /* Reads config.json of an encoder in `directory`. Errors: IO, FORMAT, RANGE
  * (absurd sizes), UNSUPPORTED (options that change the arithmetic and are not

@@ -24,7 +24,8 @@ typedef struct block {
     size_t first, rows;    /* of the batch */
     char *operand;         /* left operand of a product, as narrow() makes it */
     rmr_row_scale *scales; /* int8: of its rows */
-    char *inner;           /* [rows, intermediate_size] */
+    char *inner;           /* [rows, intermediate_size]; before that, what
+                            * embeddings need */
     void *linear;          /* what rmr_linear_scratch says, */
     void *attention;       /* and rmr_attention_scratch */
 } block;
@@ -44,7 +45,7 @@ typedef struct pass {
     char *context;           /* [tokens, hidden_size] */
     char *blocks;            /* the members' own */
     size_t block_bytes;
-    uint32_t layer; /* that is being run */
+    size_t layer; /* that is being run */
 } pass;
 
 /* -------------------------------------------------------------------- sizes
@@ -84,6 +85,12 @@ static rmr_dtype inner_dtype(const rmr_encoder *e)
 static size_t inner_bytes(const rmr_encoder *e)
 {
     return rmr_row_bytes(inner_dtype(e), e->config->intermediate_size);
+}
+
+/* What is kept for it. */
+static size_t inner_space(const rmr_encoder *e)
+{
+    return larger(inner_bytes(e), e->embed_columns * sizeof(float));
 }
 
 /* Of the widest row that narrow_rows makes. */
@@ -133,7 +140,7 @@ static size_t lay_out(pass *p, char *scratch)
     p->block_bytes =
         aligned(p->block_rows * operand_bytes(p->encoder)) +
         aligned(p->block_rows * sizeof(rmr_row_scale)) +
-        aligned(p->block_rows * inner_bytes(p->encoder)) +
+        aligned(p->block_rows * inner_space(p->encoder)) +
         aligned(linear_bytes(p->encoder)) +
         aligned(rmr_attention_scratch(p->batch->longest, head_size(c)));
     if (scratch) {
@@ -176,7 +183,7 @@ static block block_of(const pass *p, unsigned member, size_t first)
     b.scales = (rmr_row_scale *)at;
     at += aligned(p->block_rows * sizeof(rmr_row_scale));
     b.inner = at;
-    at += aligned(p->block_rows * inner_bytes(p->encoder));
+    at += aligned(p->block_rows * inner_space(p->encoder));
     b.linear = at;
     at += aligned(linear_bytes(p->encoder));
     b.attention = at;
@@ -256,7 +263,7 @@ static void multiply(const pass *p, const block *b, const rmr_linear *linear,
     const rmr_encoder_tap *tap = p->encoder->tap;
     if (args.first >= args.last)
         return;
-    if (tap && weight->dtype == RMR_DTYPE_F32)
+    if (tap && tap->take && weight->dtype == RMR_DTYPE_F32)
         tap->take(tap->context, linear, b->rows, x.data, x.stride);
     if (weight->dtype == RMR_DTYPE_BF16)
         kern->linear_bf16(&args);
@@ -270,16 +277,15 @@ static void multiply(const pass *p, const block *b, const rmr_linear *linear,
 
 static const rmr_encoder_layer *layer_of(const pass *p)
 {
-    return &p->encoder->layers[p->layer];
+    return p->encoder->layers[p->layer];
 }
 
 /* The queries, keys and values of the layer after this one, or NULL. */
 static const rmr_linear *next_qkv(const pass *p)
 {
-    uint32_t next = p->layer + 1;
-    return next < p->encoder->config->num_hidden_layers
-               ? &p->encoder->layers[next].qkv
-               : NULL;
+    size_t next = p->layer + 1;
+    return next < p->encoder->num_layers ? &p->encoder->layers[next]->qkv
+                                         : NULL;
 }
 
 static float *hidden_of(const pass *p, const block *b)
@@ -287,14 +293,27 @@ static float *hidden_of(const pass *p, const block *b)
     return p->hidden + b->first * p->encoder->config->hidden_size;
 }
 
+/* Rows of a block are what leaves a layer. */
+static void show_hidden(const pass *p, const block *b, size_t layer,
+                        size_t from, size_t to)
+{
+    const rmr_encoder_tap *tap = p->encoder->tap;
+    size_t columns = p->encoder->config->hidden_size;
+    if (tap && tap->hidden)
+        tap->hidden(tap->context, layer, b->first + from, to - from,
+                    hidden_of(p, b) + from * columns);
+}
+
 static void step_embed(const pass *p, const block *b, size_t from, size_t to)
 {
     const rmr_encoder *e = p->encoder;
     float *hidden = hidden_of(p, b);
-    e->embed(e->embeddings, p->batch, b->first + from, b->first + to,
+    float *scratch = (float *)b->inner + from * e->embed_columns;
+    e->embed(e->embeddings, p->batch, b->first + from, b->first + to, scratch,
              hidden + from * e->config->hidden_size);
-    if (e->config->num_hidden_layers)
-        narrow_rows(p, b, &e->layers[0].qkv, hidden, from, to);
+    show_hidden(p, b, 0, from, to);
+    if (e->num_layers)
+        narrow_rows(p, b, &e->layers[0]->qkv, hidden, from, to);
 }
 
 static void step_qkv(const pass *p, const block *b, size_t part)
@@ -394,6 +413,7 @@ static void step_output_norm(const pass *p, const block *b, size_t from,
                              size_t to)
 {
     step_norm(p, b, &layer_of(p)->output_norm, next_qkv(p), from, to);
+    show_hidden(p, b, p->layer + 1, from, to);
 }
 
 /* One head of one sequence, with the member's own scratch. */
@@ -474,7 +494,7 @@ static void run_block(void *context, size_t unit, unsigned member)
     step_narrow_inner(&p, &b, 0, b.rows);
     step_output(&p, &b, 0);
     step_output_norm(&p, &b, 0, b.rows);
-    if (++p.layer < p.encoder->config->num_hidden_layers)
+    if (++p.layer < p.encoder->num_layers)
         step_qkv(&p, &b, 0);
 }
 
@@ -482,8 +502,7 @@ static int run_blocks(pass *p, rmr_stop *stop, void *context)
 {
     size_t blocks = (p->batch->tokens + p->block_rows - 1) / p->block_rows;
     rmr_team_run(p->team, blocks, begin_block, p);
-    for (p->layer = 0; p->layer < p->encoder->config->num_hidden_layers;
-         p->layer++) {
+    for (p->layer = 0; p->layer < p->encoder->num_layers; p->layer++) {
         if (stop(context))
             return 1;
         attend(p);
@@ -538,8 +557,7 @@ static void run_layer_by_columns(pass *p)
 static int run_columns(pass *p, rmr_stop *stop, void *context)
 {
     run_phase(p, (phase){.rows = step_embed});
-    for (p->layer = 0; p->layer < p->encoder->config->num_hidden_layers;
-         p->layer++) {
+    for (p->layer = 0; p->layer < p->encoder->num_layers; p->layer++) {
         if (stop(context))
             return 1;
         run_layer_by_columns(p);

@@ -18,15 +18,21 @@ typedef struct rmr_encoder_layer {
 } rmr_encoder_layer;
 
 /* Writes the first layer's input for tokens [first, last) of the batch into
- * hidden [last - first, hidden_size]. */
+ * hidden [last - first, hidden_size]; scratch is [last - first, embed_columns].
+ */
 typedef void rmr_encoder_embed(const void *embeddings, const rmr_batch *batch,
-                               size_t first, size_t last, float *hidden);
+                               size_t first, size_t last, float *scratch,
+                               float *hidden);
 
-/* Told of the left operands of all linear layers that are float32, while a
- * model is calibrated. */
+/* Told what goes on inside, where a model is calibrated or compared. */
 typedef struct rmr_encoder_tap {
+    /* The left operands of all linear layers that are float32; or NULL. */
     void (*take)(void *context, const rmr_linear *linear, size_t rows,
                  const float *x, size_t x_stride);
+    /* Tokens [first, first + rows) of the batch as they leave layer `layer`,
+     * counted from 1, or the embeddings, 0: [rows, hidden_size]; or NULL. */
+    void (*hidden)(void *context, size_t layer, size_t first, size_t rows,
+                   const float *hidden);
     void *context;
 } rmr_encoder_tap;
 
@@ -34,9 +40,12 @@ typedef struct rmr_encoder_tap {
 typedef struct rmr_encoder {
     const rmr_config *config;
     const rmr_kern *kern;
-    rmr_dtype dtype;                 /* of the layers' weights */
-    const rmr_encoder_layer *layers; /* [num_hidden_layers] */
+    rmr_dtype dtype;                        /* of the layers' weights */
+    const rmr_encoder_layer *const *layers; /* [num_layers]; the same one may
+                                             * come more than once */
+    size_t num_layers;
     rmr_encoder_embed *embed;
+    size_t embed_columns; /* floats of scratch that it needs for a token */
     const void *embeddings;
     const rmr_encoder_tap *tap; /* or NULL; its models run without a team */
 } rmr_encoder;

@@ -111,7 +111,8 @@ static rmr_status check_encoding(const rmr_model *model, const char *text,
                         model->path, config->max_tokens, encoding->count);
     }
     for (size_t i = 0; i < encoding->count; i++) {
-        if (encoding->tokens[i].type_id >= config->type_vocab_size) {
+        if (config->type_vocab_size &&
+            encoding->tokens[i].type_id >= config->type_vocab_size) {
             return rmr_fail(err, RMR_ERR_FORMAT,
                             "%s: %s gives type id %u where "
                             "\"type_vocab_size\" is %u",

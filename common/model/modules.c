@@ -323,7 +323,7 @@ static rmr_status read_max_seq_length(reader *r, rmr_json_source source)
                                          r->config->max_tokens, &limit, r->err);
     if (status)
         return status;
-    uint32_t positions = r->config->max_position_embeddings;
+    uint32_t positions = r->config->max_positions;
     r->config->max_tokens = limit < positions ? (uint32_t)limit : positions;
     return RMR_OK;
 }
@@ -394,12 +394,20 @@ rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
 static rmr_status read_positions(reader *r, rmr_json_source source)
 {
     const char *type;
+    double padding = -1;
     rmr_status status =
         rmr_json_get_string(source, "model_type", "", &type, r->err);
-    if (status || !rmr_arch_find(type, source.name, NULL))
+    const rmr_arch *arch =
+        status ? NULL : rmr_arch_find(type, source.name, NULL);
+    if (!arch)
         return status;
     status = lower_limit(r, source, "max_position_embeddings");
-    r->config->max_position_embeddings = r->config->max_tokens;
+    if (!status && arch->positions_after_padding)
+        status =
+            rmr_json_get_number(source, "pad_token_id", 1, &padding, r->err);
+    if (!status && padding >= 0 && padding + 1 < r->config->max_tokens)
+        r->config->max_tokens -= (uint32_t)padding + 1;
+    r->config->max_positions = r->config->max_tokens;
     return status;
 }
 
@@ -422,7 +430,7 @@ rmr_status rmr_config_read_max_tokens(uint32_t *max_tokens,
     static const file_kind beside_modules = {rmr_json_load_file, JSON_ARRAY,
                                              read_length_beside};
     const uint32_t none = UINT32_MAX;
-    rmr_config config = {.max_position_embeddings = none, .max_tokens = none};
+    rmr_config config = {.max_positions = none, .max_tokens = none};
     reader r = {.directory = directory, .config = &config, .err = err};
     rmr_status status = read_file(&r, "config.json", &config_file, RMR_OK);
     if (!status)

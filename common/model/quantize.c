@@ -142,7 +142,7 @@ static rmr_status calibrate(rmr_quantizer *q, const rmr_model *model,
                             const rmr_quantize_options *options, rmr_error *err)
 {
     const rmr_config *config = &model->config;
-    rmr_encoder_tap tap = {take_inputs, q};
+    rmr_encoder_tap tap = {.take = take_inputs, .context = q};
     runner r = {.model = model};
     rmr_status status = RMR_OK;
     r.ids = rmr_malloc_array(2 * (size_t)config->max_tokens, sizeof *r.ids);

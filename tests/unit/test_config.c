@@ -181,8 +181,8 @@ static void test_model_types(void **state)
         "\"\"",
         "\"BERT\"",
         "\"bert \"",
-        "\"roberta\"",
-        "\"distilbert\"",
+        "\"robert\"",
+        "\"gpt2\"",
         "\"bert-like\"",
         "\"a-name-that-is-much-longer-than-any-model-type-there-is\""};
     rmr_config config;
@@ -190,7 +190,7 @@ static void test_model_types(void **state)
     for (size_t i = 0; i < LENGTH(unknown); i++)
         expect_failure(
             read_with(state, "model_type", unknown[i], &config, &err), &err,
-            RMR_ERR_UNSUPPORTED, "config.json", "model_type", "known: bert");
+            RMR_ERR_UNSUPPORTED, "config.json", "model_type", "known: albert");
     expect_failure(read_with(state, "model_type", "7", &config, &err), &err,
                    RMR_ERR_FORMAT, "model_type", "a string");
     expect_failure(
@@ -199,7 +199,7 @@ static void test_model_types(void **state)
     /* A decoder of another type is told so before its fields are read. */
     tiny_write_text(*state, "config.json", "{\"model_type\":\"llama\"}");
     expect_failure(read_all(*state, &config, &err), &err, RMR_ERR_UNSUPPORTED,
-                   "\"llama\"", "known: bert");
+                   "\"llama\"", "known: albert");
 }
 
 static void test_activations(void **state)
@@ -304,7 +304,7 @@ static void test_known_architecture(void **state)
     assert_null(rmr_arch_find("bar", "DIR/config.json", NULL));
     assert_null(rmr_arch_find("bar", "DIR/config.json", &err));
     expect_failure(err.status, &err, RMR_ERR_UNSUPPORTED, "DIR/config.json",
-                   "\"bar\"", "known: bert");
+                   "\"bar\"", "known: albert, bert");
 }
 
 /* ------------------------------------------------------------------ modules */
@@ -684,11 +684,19 @@ static void test_length_of_a_tokenizer_alone(void **state)
         {NULL, NULL, "[]", BERT("9223372036854775807"), 0},
         /* Positions of an architecture that is not known to take that
          * many tokens are no limit. */
-        {"{\"model_type\":\"roberta\",\"max_position_embeddings\":514}", NULL,
+        {"{\"model_type\":\"gpt2\",\"max_position_embeddings\":514}", NULL,
          NULL, NULL, 0},
+        {"{\"model_type\":\"roberta\",\"max_position_embeddings\":514}", NULL,
+         NULL, NULL, 512},
+        {"{\"model_type\":\"camembert\",\"max_position_embeddings\":40,"
+         "\"pad_token_id\":5}",
+         NULL, "[]", BERT("60"), 34},
+        {"{\"model_type\":\"bert\",\"max_position_embeddings\":40,"
+         "\"pad_token_id\":5}",
+         NULL, NULL, NULL, 40},
         {"{\"max_position_embeddings\":514}", NULL, NULL, NULL, 0},
         {"{\"model_type\":\"roberta\",\"max_position_embeddings\":514}",
-         TOKENIZER("512"), NULL, NULL, 512},
+         TOKENIZER("500"), NULL, NULL, 500},
         {"{\"model_type\":\"bert\",\"max_position_embeddings\":48,"
          "\"is_decoder\":true,\"n\":1000000000000000019884624838656}",
          TOKENIZER("512"), "[{}]", BERT("60"), 48},

@@ -1,0 +1,53 @@
+/*
+ * bind.h - takes the tensors of an architecture by their names, one after
+ * another: the first failure stays, and later calls do nothing.
+ */
+#ifndef RMR_MODEL_BIND_H
+#define RMR_MODEL_BIND_H
+
+#include "common/model/encoder.h"
+#include "common/model/linear.h"
+#include "common/model/table.h"
+
+/* Names begin with the prefix, then a scope such as "encoder.layer.0.". */
+typedef struct rmr_binder {
+    const rmr_config *config;
+    rmr_weights *weights;
+    const rmr_kern *kern;
+    rmr_dtype dtype; /* of linear layers, and of the largest table */
+    const char *prefix;
+    rmr_error *err;
+    rmr_status status; /* the first failure */
+} rmr_binder;
+
+/* The first of some prefixes, up to a NULL, under which there is a tensor of
+ * that name; the last one when there is none. */
+const char *rmr_bind_prefix(const rmr_weights *weights,
+                            const char *const *prefixes, const char *name);
+
+/* A normalisation over `size` components. Old files call gamma and beta what
+ * others call weight and bias. */
+rmr_norm rmr_bind_norm(rmr_binder *binder, const char *scope, const char *name,
+                       size_t size);
+
+/* The table of that name, without ".weight". */
+rmr_table rmr_bind_table(rmr_binder *binder, const char *name, size_t rows,
+                         size_t columns, rmr_dtype dtype);
+
+/* What `source` names, under the prefix and a scope. */
+rmr_linear rmr_bind_linear(rmr_binder *binder, const char *scope,
+                           rmr_linear_source source);
+
+/* How an architecture calls the parts of its layers. */
+typedef struct rmr_layer_names {
+    const char *query, *key, *value;
+    const char *attention_output, *attention_norm;
+    const char *intermediate, *output, *output_norm;
+} rmr_layer_names;
+
+/* A layer whose inputs the norm `before` has normalised. */
+void rmr_bind_layer(rmr_binder *binder, rmr_encoder_layer *layer,
+                    const char *scope, const rmr_layer_names *names,
+                    const rmr_norm *before);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * family.c - binds an encoder of BERT's family by its names, and looks its
+ * embeddings up. It must never look past a sequence's own tokens.
+ */
+#include "common/model/family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+
+typedef struct family {
+    rmr_encoder encoder;
+    rmr_table words;     /* [vocab_size, embedding_size] */
+    rmr_table positions; /* [max_position_embeddings, embedding_size] */
+    rmr_table types;     /* [type_vocab_size, embedding_size], or no rows */
+    rmr_norm norm;       /* of their sum */
+    rmr_linear projection;
+    int projects;
+    rmr_encoder_layer *own;           /* each once */
+    const rmr_encoder_layer **layers; /* in the order that they run in */
+} family;
+
+enum { SCOPE_CHARS = 80 };
+
+/* ------------------------------------------------------------------ binding
+ */
+
+/* The others are small beside the words, and have one more step to spare: in
+ * int8 theirs would cost MiniLM's vectors a fifth of what all else does. */
+static rmr_dtype small_dtype(rmr_dtype dtype)
+{
+    return dtype == RMR_DTYPE_INT8   ? RMR_DTYPE_BF16
+           : dtype == RMR_DTYPE_INT4 ? RMR_DTYPE_INT8
+                                     : dtype;
+}
+
+static void bind_embeddings(rmr_binder *b, family *f,
+                            const rmr_family_names *names)
+{
+    const rmr_config *c = b->config;
+    size_t size = c->embedding_size;
+    rmr_dtype small = small_dtype(b->dtype);
+    f->words = rmr_bind_table(b, "embeddings.word_embeddings", c->vocab_size,
+                              size, b->dtype);
+    f->positions = rmr_bind_table(b, "embeddings.position_embeddings",
+                                  c->max_position_embeddings, size, small);
+    if (names->types)
+        f->types =
+            rmr_bind_table(b, names->types, c->type_vocab_size, size, small);
+    f->norm = rmr_bind_norm(b, "embeddings.", "LayerNorm", size);
+    f->projects =
+        names->projection && (names->always_projects || size != c->hidden_size);
+    if (f->projects)
+        f->projection =
+            rmr_bind_linear(b, "",
+                            (rmr_linear_source){.names = {names->projection},
+                                                .out = c->hidden_size,
+                                                .in = size,
+                                                .dtype = RMR_DTYPE_F32});
+}
+
+/* Layers that a file has, and how often they run. */
+static size_t num_own(const rmr_config *c)
+{
+    return c->num_hidden_groups
+               ? (size_t)c->num_hidden_groups * c->inner_group_num
+               : c->num_hidden_layers;
+}
+
+static size_t num_run(const rmr_config *c)
+{
+    return c->num_hidden_groups
+               ? (size_t)c->num_hidden_layers * c->inner_group_num
+               : c->num_hidden_layers;
+}
+
+static void bind_layers(rmr_binder *b, family *f, const rmr_family_names *names)
+{
+    const rmr_config *c = b->config;
+    const rmr_norm *before = f->projects ? NULL : &f->norm;
+    for (size_t i = 0; i < num_own(c) && !b->status; i++) {
+        char scope[SCOPE_CHARS];
+        size_t inner = c->num_hidden_groups ? c->inner_group_num : 1;
+        snprintf(scope, sizeof scope, names->layer, (unsigned)(i / inner),
+                 (unsigned)(i % inner));
+        rmr_bind_layer(b, &f->own[i], scope, &names->layers, before);
+        before = &f->own[i].output_norm;
+    }
+}
+
+/* As AlbertTransformer does: a group's layers in a row, as often as there are
+ * layers to a group. */
+static void order_layers(family *f, const rmr_config *c)
+{
+    size_t run = num_run(c);
+    for (size_t i = 0; i < run; i++) {
+        size_t own = i;
+        if (c->num_hidden_groups) {
+            size_t layer = i / c->inner_group_num;
+            size_t group = layer * c->num_hidden_groups / c->num_hidden_layers;
+            own = group * c->inner_group_num + i % c->inner_group_num;
+        }
+        f->layers[i] = &f->own[own];
+    }
+}
+
+static void family_embed(const void *embeddings, const rmr_batch *batch,
+                         size_t first, size_t last, float *scratch,
+                         float *hidden);
+
+rmr_status rmr_family_bind(void **out, const rmr_family_names *names,
+                           const rmr_config *config, rmr_weights *weights,
+                           const rmr_kern *kern, rmr_dtype dtype,
+                           rmr_error *err)
+{
+    *out = NULL;
+    rmr_binder b = {.config = config,
+                    .weights = weights,
+                    .kern = kern,
+                    .dtype = dtype,
+                    .err = err};
+    family *f = rmr_calloc(1, sizeof *f);
+    if (!f)
+        return rmr_fail_nomem(err, config->model_type);
+    f->own = rmr_calloc(num_own(config), sizeof *f->own);
+    f->layers = rmr_calloc(num_run(config), sizeof *f->layers);
+    if (!f->own || !f->layers) {
+        rmr_family_unbind(f);
+        return rmr_fail_nomem(err, config->model_type);
+    }
+    b.prefix = rmr_bind_prefix(weights, names->prefixes,
+                               "embeddings.word_embeddings.weight");
+    bind_embeddings(&b, f, names);
+    bind_layers(&b, f, names);
+    if (b.status) {
+        rmr_family_unbind(f);
+        return b.status;
+    }
+    order_layers(f, config);
+    f->encoder =
+        (rmr_encoder){.config = config,
+                      .kern = kern,
+                      .dtype = dtype,
+                      .layers = f->layers,
+                      .num_layers = num_run(config),
+                      .embed = family_embed,
+                      .embed_columns = f->projects ? config->embedding_size : 0,
+                      .embeddings = f};
+    *out = f;
+    return RMR_OK;
+}
+
+void rmr_family_unbind(void *bound)
+{
+    family *f = bound;
+    if (!f)
+        return;
+    rmr_free(f->own);
+    rmr_free(f->layers);
+    rmr_free(f);
+}
+
+/* ------------------------------------------------------------------ running
+ */
+
+/* Where positions begin after the id of padding, tokens that are padding have
+ * that one and are not counted, as in create_position_ids_from_input_ids. */
+static int is_padding(const rmr_config *c, uint32_t id)
+{
+    return c->positions_from && id == c->positions_from - 1;
+}
+
+/* How many of the tokens [first, last) are counted. */
+static size_t count_positions(const rmr_config *c, const rmr_batch *batch,
+                              size_t first, size_t last)
+{
+    size_t count = last - first;
+    for (size_t t = first; t < last && c->positions_from; t++)
+        count -= (size_t)is_padding(c, batch->ids[t]);
+    return count;
+}
+
+/* The sum for token t, which comes after so many of its sequence. */
+static void add_up(const family *f, const rmr_batch *batch, size_t t,
+                   size_t counted, float *row)
+{
+    const rmr_config *c = f->encoder.config;
+    const rmr_kern *kern = f->encoder.kern;
+    uint32_t id = batch->ids[t];
+    size_t position = c->positions_from + counted;
+    if (is_padding(c, id))
+        position = id;
+    kern->table_row(&f->words, id, row);
+    if (f->types.rows)
+        kern->table_add(&f->types, batch->type_ids[t], row);
+    kern->table_add(&f->positions, position, row);
+}
+
+static void project(const family *f, size_t rows, const float *x, float *hidden)
+{
+    const rmr_encoder *e = &f->encoder;
+    rmr_linear_args args = {.weight = &f->projection.weight,
+                            .rows = rows,
+                            .last = e->config->hidden_size,
+                            .x = x,
+                            .x_stride = e->embed_columns * sizeof *x,
+                            .bias = f->projection.bias,
+                            .y = hidden,
+                            .y_stride = e->config->hidden_size * sizeof *hidden,
+                            .y_dtype = RMR_DTYPE_F32};
+    e->kern->linear_f32(&args);
+}
+
+/* A rmr_encoder_embed: the embeddings are the whole model. */
+static void family_embed(const void *embeddings, const rmr_batch *batch,
+                         size_t first, size_t last, float *scratch,
+                         float *hidden)
+{
+    const family *f = embeddings;
+    const rmr_config *c = f->encoder.config;
+    const rmr_kern *kern = f->encoder.kern;
+    float *sums = f->projects ? scratch : hidden;
+    size_t size = c->embedding_size, seq = 0, counted = 0;
+    for (size_t t = first; t < last; t++) {
+        while (batch->cu_seqlens[seq + 1] <= t)
+            seq++;
+        if (t == first || t == batch->cu_seqlens[seq])
+            counted = count_positions(c, batch, batch->cu_seqlens[seq], t);
+        add_up(f, batch, t, counted, sums + (t - first) * size);
+        counted += !is_padding(c, batch->ids[t]);
+    }
+    kern->layer_norm(last - first, size, sums, f->norm.gamma, f->norm.beta,
+                     c->layer_norm_eps, sums);
+    if (f->projects)
+        project(f, last - first, sums, hidden);
+}
+
+void rmr_family_watch(void *bound, const rmr_encoder_tap *tap)
+{
+    ((family *)bound)->encoder.tap = tap;
+}
+
+size_t rmr_family_scratch_bytes(const void *bound, const rmr_batch *batch,
+                                unsigned members)
+{
+    const family *f = bound;
+    return rmr_encoder_scratch_bytes(&f->encoder, batch, members);
+}
+
+int rmr_family_forward(const void *bound, const rmr_batch *batch, void *scratch,
+                       rmr_team *team, rmr_stop *stop, void *context)
+{
+    const family *f = bound;
+    return rmr_encoder_forward(&f->encoder, batch, scratch, team, stop,
+                               context);
+}

@@ -1,0 +1,41 @@
+/*
+ * family.h - encoders of BERT's family: embeddings of words, positions and
+ * segments are summed and normalised, and layers with a normalisation after
+ * each residual follow. What is different between them is names and sizes.
+ */
+#ifndef RMR_MODEL_FAMILY_H
+#define RMR_MODEL_FAMILY_H
+
+#include "common/model/arch.h"
+#include "common/model/bind.h"
+
+enum { RMR_FAMILY_PREFIXES = 4 };
+
+typedef struct rmr_family_names {
+    /* Of all tensors, the likeliest first, then NULL; the last one is "". */
+    const char *prefixes[RMR_FAMILY_PREFIXES];
+    const char *types; /* the table of segments, or NULL */
+    /* A linear layer from embedding_size to hidden_size, or NULL; it is not
+     * there when they are the same, unless it always is. */
+    const char *projection;
+    int always_projects;
+    const char *layer; /* a scope, with a format for the layer's number; or for
+                        * the numbers of a group and of its layer */
+    rmr_layer_names layers;
+} rmr_family_names;
+
+/* What rmr_arch's functions do. The layers are num_hidden_layers, or, in
+ * num_hidden_groups groups, inner_group_num that each group has of its own and
+ * repeats. */
+rmr_status rmr_family_bind(void **out, const rmr_family_names *names,
+                           const rmr_config *config, rmr_weights *weights,
+                           const rmr_kern *kern, rmr_dtype dtype,
+                           rmr_error *err);
+void rmr_family_unbind(void *bound);
+void rmr_family_watch(void *bound, const rmr_encoder_tap *tap);
+size_t rmr_family_scratch_bytes(const void *bound, const rmr_batch *batch,
+                                unsigned members);
+int rmr_family_forward(const void *bound, const rmr_batch *batch, void *scratch,
+                       rmr_team *team, rmr_stop *stop, void *context);
+
+#endif
