@@ -444,7 +444,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--patterns", type=int, default=20000)
+    parser.add_argument("--patterns", type=int, default=5000)
     parser.add_argument("--list-refused", action="store_true")
     options = parser.parse_args()
     if tokenizers.__version__ != REFERENCE:

@@ -22,6 +22,7 @@ import argparse
 import fnmatch
 import json
 import os
+import pickle
 import random
 import statistics
 import subprocess
@@ -304,6 +305,31 @@ def run_case(case, library, corpus, share, options):
     return row
 
 
+def run_apart(case, *others):
+    """run_case in a process of its own: what the reference keeps of many
+    windows is given back, and where it dies the other cases go on."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            with os.fdopen(writing, "wb") as file:
+                pickle.dump(run_case(case, *others), file)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        data = file.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if not status:
+        return pickle.loads(data)
+    row = Row(case)
+    row.differences = 1
+    row.shown.append((b"", 0, "", f"a process that ended with {status}", ""))
+    return row
+
+
 def printed(row):
     for data, limit, direction, got, expected in row.shown:
         print(f"DIFFERENCE {row.case.name}: {data!r}"
@@ -477,8 +503,8 @@ def main(arguments=None):
         return show_speed(cases, library)
     corpus, rows = Corpus(options), []
     for case in cases:
-        rows.append(run_case(case, library, corpus,
-                             options.random // len(cases), options))
+        rows.append(run_apart(case, library, corpus,
+                              options.random // len(cases), options))
         printed(rows[-1])
     return 0 if summary(rows) else 1
 
