@@ -172,13 +172,30 @@ static inline size_t rmr_linear_scratch(rmr_dtype dtype, size_t in)
     return panels * rmr_groups(in) * RMR_GROUP * RMR_PANEL;
 }
 
+/*
+ * What a score of query i and key j has besides their product. What depends on
+ * the distance is reached by distance[j - i], from 1 - length on; up to
+ * RMR_PANEL values beyond length - 1 may be read.
+ */
+typedef struct rmr_attention_bias {
+    size_t before, after;  /* keys that a query sees to each side of its own */
+    const float *distance; /* added to the scaled score; or NULL */
+    /* Added before it is scaled (He et al. 2021, DeBERTa): what query i, and
+     * what key j, makes of the distance's column: [length, stride]; each may be
+     * NULL. */
+    const float *of_query, *of_key;
+    size_t stride;
+    const int32_t *columns; /* below stride */
+} rmr_attention_bias;
+
 /* What an attention kernel is given: q, k, v, context are at the head's first
  * component of the sequence's first token; q, k and v are of the kernel's
  * type. */
 typedef struct rmr_attention_args {
-    size_t length;    /* tokens of the sequence */
-    size_t head_size; /* components of the head */
-    float scale;      /* of the scores */
+    size_t length;                  /* tokens of the sequence */
+    size_t head_size;               /* components of the head */
+    float scale;                    /* of the scores */
+    const rmr_attention_bias *bias; /* NULL: each query sees all keys alike */
     const void *q, *k, *v;
     size_t stride; /* bytes from one token to the next, of q, k and v */
     void *context;

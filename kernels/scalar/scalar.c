@@ -3,6 +3,7 @@
  * compared with it, so products and attention are their definitions and must
  * never trade clarity for speed.
  */
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -156,16 +157,35 @@ static const void *row_at(const void *rows, size_t stride, size_t i)
     return (const char *)rows + i * stride;
 }
 
-/* Scores of one query with all keys, to their softmax. */
-static void attend_keys(const rmr_attention_args *args, rmr_dtype dtype,
-                        const void *query, float *scores)
+/* The score of query i and key j, whose product it was. */
+static float biased(const rmr_attention_args *args, size_t i, size_t j,
+                    float score)
 {
+    const rmr_attention_bias *b = args->bias;
+    ptrdiff_t distance = (ptrdiff_t)j - (ptrdiff_t)i;
+    if (!b)
+        return score * args->scale;
+    if (j > i ? j - i > b->after : i - j > b->before)
+        return -INFINITY;
+    if (b->of_query)
+        score += b->of_query[i * b->stride + (size_t)b->columns[distance]];
+    if (b->of_key)
+        score += b->of_key[j * b->stride + (size_t)b->columns[distance]];
+    score *= args->scale;
+    return b->distance ? score + b->distance[distance] : score;
+}
+
+/* Scores of query i with all keys, to their softmax. */
+static void attend_keys(const rmr_attention_args *args, rmr_dtype dtype,
+                        size_t i, float *scores)
+{
+    const void *query = row_at(args->q, args->stride, i);
     for (size_t j = 0; j < args->length; j++) {
         const void *key = row_at(args->k, args->stride, j);
         float dot = 0;
         for (size_t d = 0; d < args->head_size; d++)
             dot += value_at(dtype, query, d) * value_at(dtype, key, d);
-        scores[j] = dot * args->scale;
+        scores[j] = biased(args, i, j, dot);
     }
     float largest = rmr_max_f32(args->length, scores);
     for (size_t j = 0; j < args->length; j++)
@@ -180,7 +200,7 @@ static void attend(const rmr_attention_args *args, rmr_dtype dtype)
     float *scores = args->scratch;
     for (size_t i = 0; i < args->length; i++) {
         void *context = (char *)args->context + i * args->context_stride;
-        attend_keys(args, dtype, row_at(args->q, args->stride, i), scores);
+        attend_keys(args, dtype, i, scores);
         for (size_t d = 0; d < args->head_size; d++) {
             float sum = 0;
             for (size_t j = 0; j < args->length; j++) {

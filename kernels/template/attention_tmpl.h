@@ -19,6 +19,7 @@
 /* Some queries, and what is known of each so far. */
 typedef struct ATTENTION(queries) {
     const rmr_attention_args *args;
+    float scale; /* of scores as they are kept: 1 where they have a bias */
     size_t first, rows;
     size_t width;         /* floats of a row of context */
     const char *keys;     /* packed: columns are keys */
@@ -179,6 +180,54 @@ static float ATTENTION(largest)(size_t count, const float *x)
     return lanes[0];
 }
 
+/* Added to the scores of query i, which are scaled then, from key `first` on.
+ */
+static void ATTENTION(add_bias)(const rmr_attention_args *args, size_t i,
+                                size_t first, size_t count, float *scores)
+{
+    const rmr_attention_bias *b = args->bias;
+    ptrdiff_t distance = (ptrdiff_t)first - (ptrdiff_t)i;
+    if (b->of_query) {
+        const float *row = b->of_query + i * b->stride;
+        for (size_t c = 0; c < count; c++)
+            scores[c] += row[b->columns[distance + (ptrdiff_t)c]];
+    }
+    if (b->of_key) {
+        const float *row = b->of_key + first * b->stride;
+        for (size_t c = 0; c < count; c++, row += b->stride)
+            scores[c] += row[b->columns[distance + (ptrdiff_t)c]];
+    }
+    for (size_t c = 0; c < count; c++)
+        scores[c] *= args->scale;
+    if (b->distance) {
+        for (size_t c = 0; c < count; c++)
+            scores[c] += b->distance[distance + (ptrdiff_t)c];
+    }
+}
+
+/* What query i does not see of `count` keys from `first` on. */
+static void ATTENTION(hide)(const rmr_attention_bias *b, size_t i, size_t first,
+                            size_t count, float *scores)
+{
+    for (size_t c = 0; c < count; c++) {
+        size_t j = first + c;
+        if (j > i ? j - i > b->after : i - j > b->before)
+            scores[c] = -INFINITY;
+    }
+}
+
+/* Whether some of the queries [query, query + rows) sees some of the keys
+ * [first, first + count). */
+static int ATTENTION(sees)(const rmr_attention_bias *b, size_t query,
+                           size_t rows, size_t first, size_t count)
+{
+    size_t last = first + count - 1, last_query = query + rows - 1;
+    if (!b)
+        return 1;
+    return !(first > last_query && first - last_query > b->after) &&
+           !(last < query && query - last > b->before);
+}
+
 /* The scores of one query with `count` keys to the exponentials of what they
  * are above the largest so far; what was summed before is brought in line. A
  * NaN comes out as NaN, whatever the largest is. */
@@ -186,7 +235,7 @@ static void ATTENTION(take_scores)(const ATTENTION(queries) * q, size_t row,
                                    size_t count)
 {
     /* Powers of 2 for those of e: scores are scaled by log2(e) more. */
-    float scale = q->args->scale * 1.44269504f, before = q->largest[row];
+    float scale = q->scale * 1.44269504f, before = q->largest[row];
     float *scores = q->scores + row * RMR_ATTENTION_KEYS;
     float *context = q->context + row * q->width;
     VALUE *to = q->probabilities + row * RMR_ATTENTION_KEYS;
@@ -207,7 +256,27 @@ static void ATTENTION(take_scores)(const ATTENTION(queries) * q, size_t row,
     q->totals[row] = total;
 }
 
-static void ATTENTION(attend_keys)(const ATTENTION(queries) * q,
+/* The same for keys from `first` on, whatever the bias. */
+static void ATTENTION(take_row)(const ATTENTION(queries) * q, size_t row,
+                                size_t first, size_t count)
+{
+    const rmr_attention_args *args = q->args;
+    size_t query = q->first + row;
+    if (!ATTENTION(sees)(args->bias, query, 1, first, count)) {
+        VALUE *to = q->probabilities + row * RMR_ATTENTION_KEYS;
+        memset(to, 0, rmr_panels(count) * sizeof *to);
+        return;
+    }
+    if (args->bias) {
+        float *scores = q->scores + row * RMR_ATTENTION_KEYS;
+        ATTENTION(add_bias)(args, query, first, count, scores);
+        ATTENTION(hide)(args->bias, query, first, count, scores);
+    }
+    ATTENTION(take_scores)(q, row, count);
+}
+
+/* `count` keys from `first` on. */
+static void ATTENTION(attend_keys)(const ATTENTION(queries) * q, size_t first,
                                    const char *keys, size_t count,
                                    const char *values)
 {
@@ -222,7 +291,7 @@ static void ATTENTION(attend_keys)(const ATTENTION(queries) * q,
     };
     MULTIPLY(&scores, ATTENTION(keep_scores), q);
     for (size_t r = 0; r < q->rows; r++)
-        ATTENTION(take_scores)(q, r, count);
+        ATTENTION(take_row)(q, r, first, count);
     rmr_product context = {
         .rows = q->rows,
         .steps = rmr_steps(VALUE_DTYPE, count),
@@ -245,7 +314,8 @@ static void ATTENTION(attend)(const ATTENTION(queries) * q)
     for (size_t key = 0; key < args->length; key += RMR_ATTENTION_KEYS) {
         size_t left = args->length - key;
         size_t count = left < RMR_ATTENTION_KEYS ? left : RMR_ATTENTION_KEYS;
-        ATTENTION(attend_keys)(q, keys, count, values);
+        if (ATTENTION(sees)(args->bias, q->first, q->rows, key, count))
+            ATTENTION(attend_keys)(q, key, keys, count, values);
         keys += RMR_ATTENTION_KEYS * head_steps * RMR_STEP;
         values += q->width * rmr_steps(VALUE_DTYPE, count) * RMR_STEP;
     }
@@ -273,6 +343,7 @@ static void ATTENTION(head)(const rmr_attention_args *args)
     float *largest = context + RMR_ATTENTION_ROWS * width;
     ATTENTION(queries)
     q = {.args = args,
+         .scale = args->bias ? 1 : args->scale,
          .width = width,
          .keys = (const char *)keys,
          .values = (const char *)values,

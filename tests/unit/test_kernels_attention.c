@@ -24,6 +24,7 @@ typedef struct attention_case {
     size_t length, head_size;
     double *q, *k, *v;
     rmr_attention_args args;
+    rmr_attention_bias bias; /* of args, or not */
 } attention_case;
 
 static double *random_values(rmr_dtype dtype, size_t count, float spread)
@@ -125,6 +126,41 @@ static attention_case make_attention(rmr_dtype dtype, size_t length,
     return c;
 }
 
+/* A column for each distance, and what some queries or keys make of it. */
+static void make_columns(attention_case *c)
+{
+    rmr_attention_bias *b = &c->bias;
+    size_t count = 2 * c->length + RMR_PANEL;
+    int32_t *columns = kernel_array(count, sizeof *columns);
+    b->stride = 1 + kernel_below(40);
+    for (size_t i = 0; i < count; i++)
+        columns[i] = (int32_t)kernel_below((uint32_t)b->stride);
+    b->columns = columns + c->length - 1;
+    if (!kernel_one_in(3))
+        b->of_query = kernel_floats(c->length * b->stride, 2);
+    if (!kernel_one_in(3))
+        b->of_key = kernel_floats(c->length * b->stride, 2);
+}
+
+static size_t any_reach(size_t length)
+{
+    return kernel_one_in(3)   ? SIZE_MAX
+           : kernel_one_in(3) ? 0
+                              : kernel_below((uint32_t)length + 1);
+}
+
+static void make_bias(attention_case *c)
+{
+    rmr_attention_bias *b = &c->bias;
+    b->before = any_reach(c->length);
+    b->after = any_reach(c->length);
+    if (kernel_one_in(2))
+        b->distance =
+            kernel_floats(2 * c->length + RMR_PANEL, 2) + c->length - 1;
+    if (kernel_one_in(2))
+        make_columns(c);
+}
+
 static void run_attention(const kernel_tier *tier, const attention_case *c)
 {
     if (c->dtype == RMR_DTYPE_BF16)
@@ -149,6 +185,30 @@ static double context_of(const attention_case *c, size_t i, size_t d)
 
 /* ---------------------------------------------------------------- reference */
 
+/* What is added to a product, and to the score that is made of it. */
+static double bias_of_product(const attention_case *c, size_t i, size_t j)
+{
+    const rmr_attention_bias *b = c->args.bias;
+    double sum = 0;
+    if (b && b->of_query)
+        sum +=
+            b->of_query[i * b->stride + (size_t)b->columns[(ptrdiff_t)(j - i)]];
+    if (b && b->of_key)
+        sum +=
+            b->of_key[j * b->stride + (size_t)b->columns[(ptrdiff_t)(j - i)]];
+    return sum;
+}
+
+static double bias_of_score(const attention_case *c, size_t i, size_t j)
+{
+    const rmr_attention_bias *b = c->args.bias;
+    if (b && j > i && j - i > b->after)
+        return -INFINITY;
+    if (b && i > j && i - j > b->before)
+        return -INFINITY;
+    return b && b->distance ? b->distance[(ptrdiff_t)(j - i)] : 0;
+}
+
 /* The probabilities of one query's keys, and how far off a score may be: a dot
  * product's bound, once more for its scale and the largest. */
 static double reference_of(const attention_case *c, size_t i, double *p)
@@ -161,11 +221,14 @@ static double reference_of(const attention_case *c, size_t i, double *p)
             sum += q[d] * k[d];
             size += fabs(q[d] * k[d]);
         }
-        p[j] = sum * c->args.scale;
+        double more = bias_of_product(c, i, j), score = bias_of_score(c, i, j);
+        p[j] = (sum + more) * c->args.scale + score;
+        size += fabs(more) + (isfinite(score) ? fabs(score) : 0);
         largest = p[j] > largest ? p[j] : largest;
         if (isfinite(size))
-            off = fmax(off, ((double)c->head_size + 4) * KERNEL_U * size *
-                                c->args.scale);
+            off = fmax(off, ((double)c->head_size + 8) * KERNEL_U * size *
+                                (c->args.bias ? fmax(1, c->args.scale)
+                                              : c->args.scale));
     }
     for (size_t j = 0; j < c->length; j++)
         total += p[j] = exp(p[j] - largest);
@@ -219,6 +282,17 @@ static void try_attention(const kernel_tier *tier, rmr_dtype dtype,
     kernel_release(tier);
 }
 
+static void try_biased(const kernel_tier *tier, rmr_dtype dtype, size_t length,
+                       size_t head_size)
+{
+    attention_case c = make_attention(dtype, length, head_size, 1);
+    make_bias(&c);
+    c.args.bias = &c.bias;
+    run_attention(tier, &c);
+    check_attention(tier, &c);
+    kernel_release(tier);
+}
+
 /* ------------------------------------------------------------------- shapes */
 
 static size_t any_head(rmr_dtype dtype)
@@ -244,6 +318,16 @@ static void check_shapes(const kernel_tier *tier, rmr_dtype dtype)
         try_attention(tier, dtype, lengths[i], heads[i % LENGTH(heads)], 3);
     }
     try_attention(tier, dtype, 600, 32, 1);
+}
+
+/* What queries do not see, and what distances add. */
+static void check_biases(const kernel_tier *tier, rmr_dtype dtype)
+{
+    static const size_t lengths[] = {24, 25, 255, 256, 257, 300, 600};
+    for (size_t n = 1; n <= 2 * MAX_TAIL; n++)
+        try_biased(tier, dtype, 1 + n / 2, any_head(dtype));
+    for (size_t n = 0; n < 3 * LENGTH(lengths); n++)
+        try_biased(tier, dtype, lengths[n % LENGTH(lengths)], any_head(dtype));
 }
 
 /* Scores so far apart that a few keys take all, and so large that their
@@ -411,6 +495,7 @@ static void check_poison(const kernel_tier *tier, rmr_dtype dtype)
 static void check_all(const kernel_tier *tier, rmr_dtype dtype)
 {
     check_shapes(tier, dtype);
+    check_biases(tier, dtype);
     check_mean(tier, dtype);
     check_scores(tier, dtype);
     check_invariance(tier, dtype);
