@@ -32,7 +32,9 @@ typedef int rmr_stop(void *context);
 typedef struct rmr_arch {
     const char *model_type; /* config.json's */
 
-    /* Positions of tokens begin after the id of padding (RoBERTa's). */
+    /* Positions of tokens begin here; or after the id of padding that
+     * config.json says (RoBERTa's). */
+    uint32_t positions_from;
     int positions_after_padding;
 
     /* Reads what config.json says of the encoder, but for positions. Errors:
@@ -68,6 +70,7 @@ extern const rmr_arch rmr_arch_bert;
 extern const rmr_arch rmr_arch_camembert;
 extern const rmr_arch rmr_arch_distilbert;
 extern const rmr_arch rmr_arch_electra;
+extern const rmr_arch rmr_arch_mpnet;
 extern const rmr_arch rmr_arch_roberta;
 extern const rmr_arch rmr_arch_xlm_roberta;
 

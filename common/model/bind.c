@@ -40,6 +40,18 @@ rmr_norm rmr_bind_norm(rmr_binder *b, const char *scope, const char *name,
                       take(b, size, scope, name, old ? "beta" : "bias")};
 }
 
+const float *rmr_bind_matrix(rmr_binder *b, const char *name, size_t rows,
+                             size_t columns)
+{
+    char full[NAME_CHARS];
+    const float *values = NULL;
+    snprintf(full, sizeof full, "%s%s.weight", b->prefix, name);
+    if (!b->status)
+        b->status =
+            rmr_weights_f32(b->weights, full, rows, columns, &values, b->err);
+    return values;
+}
+
 rmr_table rmr_bind_table(rmr_binder *b, const char *name, size_t rows,
                          size_t columns, rmr_dtype dtype)
 {

@@ -30,6 +30,10 @@ const char *rmr_bind_prefix(const rmr_weights *weights,
 rmr_norm rmr_bind_norm(rmr_binder *binder, const char *scope, const char *name,
                        size_t size);
 
+/* NAME.weight [rows, columns] as it is. */
+const float *rmr_bind_matrix(rmr_binder *binder, const char *name, size_t rows,
+                             size_t columns);
+
 /* The table of that name, without ".weight". */
 rmr_table rmr_bind_table(rmr_binder *binder, const char *name, size_t rows,
                          size_t columns, rmr_dtype dtype);

@@ -213,13 +213,14 @@ static rmr_status read_positions(rmr_config *config, const rmr_arch *arch,
         source, fields, arch->positions_after_padding ? 2 : 1, err);
     if (status)
         return status;
-    if (arch->positions_after_padding)
-        config->positions_from = padding + 1;
+    config->positions_from =
+        arch->positions_after_padding ? padding + 1 : arch->positions_from;
     if (config->positions_from >= config->max_position_embeddings) {
         return rmr_fail(err, RMR_ERR_FORMAT,
                         "%s: \"max_position_embeddings\" (%u) leaves no "
-                        "positions after \"pad_token_id\" (%u)",
-                        source.name, config->max_position_embeddings, padding);
+                        "positions from %u on",
+                        source.name, config->max_position_embeddings,
+                        config->positions_from);
     }
     config->max_positions =
         config->max_position_embeddings - config->positions_from;

@@ -27,7 +27,8 @@ typedef struct rmr_config {
     uint32_t embedding_size;  /* hidden_size unless it says otherwise */
     uint32_t num_hidden_groups; /* 0: each layer has weights of its own */
     uint32_t inner_group_num;   /* layers of a group */
-    rmr_activation hidden_act;  /* of the intermediate layer */
+    uint32_t relative_attention_num_buckets; /* MPNet's; 0: none */
+    rmr_activation hidden_act;               /* of the intermediate layer */
     float layer_norm_eps;
     uint32_t max_tokens; /* what sentence-transformers cuts at */
     rmr_pooling pooling;

@@ -437,6 +437,12 @@ static void step_attend(const pass *p, size_t seq, size_t head, void *scratch)
         .context_dtype = p->context_dtype,
         .scratch = scratch,
     };
+    rmr_attention_bias bias = {.before = SIZE_MAX, .after = SIZE_MAX};
+    if (p->encoder->bias) {
+        p->encoder->bias(p->encoder->embeddings, p->layer, head, args.length,
+                         &bias);
+        args.bias = &bias;
+    }
     if (p->attention == RMR_DTYPE_BF16)
         p->encoder->kern->attention_bf16(&args);
     else

@@ -24,6 +24,11 @@ typedef void rmr_encoder_embed(const void *embeddings, const rmr_batch *batch,
                                size_t first, size_t last, float *scratch,
                                float *hidden);
 
+/* The bias of a head's attention over a sequence of `length` tokens, in layer
+ * `layer`, counted from 0; what it points to outlives the pass. */
+typedef void rmr_encoder_bias(const void *embeddings, size_t layer, size_t head,
+                              size_t length, rmr_attention_bias *bias);
+
 /* Told what goes on inside, where a model is calibrated or compared. */
 typedef struct rmr_encoder_tap {
     /* The left operands of all linear layers that are float32; or NULL. */
@@ -47,6 +52,7 @@ typedef struct rmr_encoder {
     rmr_encoder_embed *embed;
     size_t embed_columns; /* floats of scratch that it needs for a token */
     const void *embeddings;
+    rmr_encoder_bias *bias;     /* or NULL */
     const rmr_encoder_tap *tap; /* or NULL; its models run without a team */
 } rmr_encoder;
 

@@ -4,6 +4,7 @@
  */
 #include "common/model/family.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ typedef struct family {
     rmr_norm norm;       /* of their sum */
     rmr_linear projection;
     int projects;
+    float *distances; /* [num_attention_heads, distance_stride()], or NULL */
     rmr_encoder_layer *own;           /* each once */
     const rmr_encoder_layer **layers; /* in the order that they run in */
 } family;
@@ -59,6 +61,75 @@ static void bind_embeddings(rmr_binder *b, family *f,
                                                 .in = size,
                                                 .dtype = RMR_DTYPE_F32});
 }
+
+/* ---------------------------------------------------------------- distances
+ *
+ * A head's scores have a bias for each distance of two tokens: from the longest
+ * backwards to the longest forwards. */
+
+static size_t distance_stride(const rmr_config *c)
+{
+    return 2 * (size_t)c->max_positions - 1 + RMR_PANEL;
+}
+
+/* As MPNetEncoder.relative_position_bucket: half of the buckets for each
+ * direction; of these half are a distance each, the others grow with its
+ * logarithm up to 128, in float32. */
+static size_t bucket_of(size_t buckets, ptrdiff_t distance)
+{
+    const float max_distance = 128;
+    size_t half = buckets / 2, exact = half / 2;
+    size_t size = (size_t)(distance < 0 ? -distance : distance);
+    size_t first = distance > 0 ? half : 0;
+    if (size < exact)
+        return first + size;
+    float steps = logf((float)size / (float)exact) /
+                  logf(max_distance / (float)exact) * (float)(half - exact);
+    size_t bucket = exact + (size_t)steps;
+    return first + (bucket < half ? bucket : half - 1);
+}
+
+static void fill_distances(family *f, const rmr_config *c, const float *table)
+{
+    size_t heads = c->num_attention_heads, stride = distance_stride(c);
+    ptrdiff_t longest = (ptrdiff_t)c->max_positions - 1;
+    for (ptrdiff_t d = -longest; d <= longest; d++) {
+        size_t bucket = bucket_of(c->relative_attention_num_buckets, d);
+        for (size_t head = 0; head < heads; head++)
+            f->distances[head * stride + (size_t)(d + longest)] =
+                table[bucket * heads + head];
+    }
+}
+
+static void bind_distances(rmr_binder *b, family *f, const char *name)
+{
+    const rmr_config *c = b->config;
+    size_t heads = c->num_attention_heads;
+    const float *table =
+        rmr_bind_matrix(b, name, c->relative_attention_num_buckets, heads);
+    if (b->status)
+        return;
+    f->distances = rmr_calloc(heads * distance_stride(c), sizeof(float));
+    if (f->distances)
+        fill_distances(f, c, table);
+    else
+        b->status = rmr_fail_nomem(b->err, name);
+}
+
+/* A rmr_encoder_bias. */
+static void family_bias(const void *embeddings, size_t layer, size_t head,
+                        size_t length, rmr_attention_bias *bias)
+{
+    const family *f = embeddings;
+    const rmr_config *c = f->encoder.config;
+    (void)layer;
+    (void)length;
+    bias->distance =
+        f->distances + head * distance_stride(c) + c->max_positions - 1;
+}
+
+/* ------------------------------------------------------------------- layers
+ */
 
 /* Layers that a file has, and how often they run. */
 static size_t num_own(const rmr_config *c)
@@ -133,6 +204,8 @@ rmr_status rmr_family_bind(void **out, const rmr_family_names *names,
                                "embeddings.word_embeddings.weight");
     bind_embeddings(&b, f, names);
     bind_layers(&b, f, names);
+    if (names->distances)
+        bind_distances(&b, f, names->distances);
     if (b.status) {
         rmr_family_unbind(f);
         return b.status;
@@ -146,7 +219,8 @@ rmr_status rmr_family_bind(void **out, const rmr_family_names *names,
                       .num_layers = num_run(config),
                       .embed = family_embed,
                       .embed_columns = f->projects ? config->embedding_size : 0,
-                      .embeddings = f};
+                      .embeddings = f,
+                      .bias = f->distances ? family_bias : NULL};
     *out = f;
     return RMR_OK;
 }
@@ -156,6 +230,7 @@ void rmr_family_unbind(void *bound)
     family *f = bound;
     if (!f)
         return;
+    rmr_free(f->distances);
     rmr_free(f->own);
     rmr_free(f->layers);
     rmr_free(f);

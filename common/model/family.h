@@ -14,7 +14,9 @@ enum { RMR_FAMILY_PREFIXES = 4 };
 typedef struct rmr_family_names {
     /* Of all tensors, the likeliest first, then NULL; the last one is "". */
     const char *prefixes[RMR_FAMILY_PREFIXES];
-    const char *types; /* the table of segments, or NULL */
+    const char *types;     /* the table of segments, or NULL */
+    const char *distances; /* of what each bucket of distances adds to each
+                            * head's scores (T5's, MPNet's), or NULL */
     /* A linear layer from embedding_size to hidden_size, or NULL; it is not
      * there when they are the same, unless it always is. */
     const char *projection;

@@ -394,7 +394,7 @@ rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
 static rmr_status read_positions(reader *r, rmr_json_source source)
 {
     const char *type;
-    double padding = -1;
+    double from, padding = -1;
     rmr_status status =
         rmr_json_get_string(source, "model_type", "", &type, r->err);
     const rmr_arch *arch =
@@ -405,8 +405,9 @@ static rmr_status read_positions(reader *r, rmr_json_source source)
     if (!status && arch->positions_after_padding)
         status =
             rmr_json_get_number(source, "pad_token_id", 1, &padding, r->err);
-    if (!status && padding >= 0 && padding + 1 < r->config->max_tokens)
-        r->config->max_tokens -= (uint32_t)padding + 1;
+    from = arch->positions_from + padding + 1;
+    if (!status && from > 0 && from < r->config->max_tokens)
+        r->config->max_tokens -= (uint32_t)from;
     r->config->max_positions = r->config->max_tokens;
     return status;
 }

@@ -16,7 +16,8 @@ import random_model
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parent.parent / "build" / "tests" / "hidden_states"
-BUILT = ("albert", "bert", "camembert", "distilbert", "electra", "roberta",
+BUILT = ("albert", "bert", "camembert", "distilbert", "electra", "mpnet",
+         "roberta",
          "xlm-roberta")
 CASES = {
     case.name: case for case in architectures.CASES
