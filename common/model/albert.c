@@ -4,20 +4,24 @@
  */
 #include "common/model/family.h"
 
+static const rmr_layer_names layer_names = {
+    .query = "attention.query",
+    .key = "attention.key",
+    .value = "attention.value",
+    .attention_output = "attention.dense",
+    .attention_norm = "attention.LayerNorm",
+    .intermediate = "ffn",
+    .output = "ffn_output",
+    .output_norm = "full_layer_layer_norm",
+};
+
 static const rmr_family_names names = {
     .prefixes = {"albert.", ""},
     .types = "embeddings.token_type_embeddings",
     .projection = "encoder.embedding_hidden_mapping_in",
     .always_projects = 1,
     .layer = "encoder.albert_layer_groups.%u.albert_layers.%u.",
-    .layers = {.query = "attention.query",
-               .key = "attention.key",
-               .value = "attention.value",
-               .attention_output = "attention.dense",
-               .attention_norm = "attention.LayerNorm",
-               .intermediate = "ffn",
-               .output = "ffn_output",
-               .output_norm = "full_layer_layer_norm"},
+    .layers = &layer_names,
 };
 
 static rmr_status read_config(rmr_config *config, rmr_json_source source,
@@ -28,27 +32,16 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
         {"num_hidden_groups", 1, 1024, 1, &config->num_hidden_groups},
         {"inner_group_num", 1, 64, 1, &config->inner_group_num},
     };
-    rmr_status status =
-        rmr_config_read_encoder(config, source, &rmr_bert_config_names, err);
+    rmr_status status = rmr_config_read_bert(config, source, err);
     if (!status)
         status = rmr_config_read_fields(source, fields,
                                         sizeof fields / sizeof *fields, err);
     return status;
 }
 
-static rmr_status bind(void **out, const rmr_config *config,
-                       rmr_weights *weights, const rmr_kern *kern,
-                       rmr_dtype dtype, rmr_error *err)
-{
-    return rmr_family_bind(out, &names, config, weights, kern, dtype, err);
-}
-
 const rmr_arch rmr_arch_albert = {
     .model_type = "albert",
     .read_config = read_config,
-    .bind = bind,
-    .unbind = rmr_family_unbind,
-    .watch = rmr_family_watch,
-    .scratch_bytes = rmr_family_scratch_bytes,
-    .forward = rmr_family_forward,
+    .family = &names,
+    RMR_FAMILY_FUNCTIONS,
 };

@@ -29,8 +29,12 @@ struct rmr_encoder_tap;
 /* Asked between layers; not 0 abandons the pass. */
 typedef int rmr_stop(void *context);
 
-typedef struct rmr_arch {
+typedef struct rmr_arch rmr_arch;
+
+struct rmr_arch {
     const char *model_type; /* config.json's */
+
+    const struct rmr_family_names *family; /* family.h; or NULL */
 
     /* Positions of tokens begin here; or after the id of padding that
      * config.json says (RoBERTa's). */
@@ -45,9 +49,9 @@ typedef struct rmr_arch {
     /* Binds the tensors, packed by `kern` for arithmetic in `dtype`; *out is
      * given to the functions below, and points to all these. Errors name the
      * tensor. */
-    rmr_status (*bind)(void **out, const rmr_config *config,
-                       rmr_weights *weights, const rmr_kern *kern,
-                       rmr_dtype dtype, rmr_error *err);
+    rmr_status (*bind)(void **out, const rmr_arch *arch,
+                       const rmr_config *config, rmr_weights *weights,
+                       const rmr_kern *kern, rmr_dtype dtype, rmr_error *err);
     void (*unbind)(void *bound);
 
     /* Sets an encoder's tap; encoder.h. */
@@ -63,7 +67,7 @@ typedef struct rmr_arch {
      * abandoned it. Ids and lengths have been checked by the caller. */
     int (*forward)(const void *bound, const rmr_batch *batch, void *scratch,
                    rmr_team *team, rmr_stop *stop, void *context);
-} rmr_arch;
+};
 
 extern const rmr_arch rmr_arch_albert;
 extern const rmr_arch rmr_arch_bert;

@@ -25,15 +25,6 @@ static const struct {
     {"swish", RMR_ACTIVATION_SILU},
 };
 
-const rmr_config_names rmr_bert_config_names = {
-    .hidden_size = "hidden_size",
-    .num_hidden_layers = "num_hidden_layers",
-    .num_attention_heads = "num_attention_heads",
-    .intermediate_size = "intermediate_size",
-    .hidden_act = "hidden_act",
-    .type_vocab_size = "type_vocab_size",
-};
-
 rmr_status rmr_config_read_fields(rmr_json_source source,
                                   const rmr_config_field *fields, size_t count,
                                   rmr_error *err)
@@ -158,6 +149,20 @@ rmr_status rmr_config_read_encoder(rmr_config *config, rmr_json_source source,
     if (!status)
         status = read_epsilon(config, source, err);
     return status;
+}
+
+rmr_status rmr_config_read_bert(rmr_config *config, rmr_json_source source,
+                                rmr_error *err)
+{
+    static const rmr_config_names names = {
+        .hidden_size = "hidden_size",
+        .num_hidden_layers = "num_hidden_layers",
+        .num_attention_heads = "num_attention_heads",
+        .intermediate_size = "intermediate_size",
+        .hidden_act = "hidden_act",
+        .type_vocab_size = "type_vocab_size",
+    };
+    return rmr_config_read_encoder(config, source, &names, err);
 }
 
 /* What rmr_model_quantize wrote. Weights of another's making would be read as

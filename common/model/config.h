@@ -58,13 +58,15 @@ typedef struct rmr_config_names {
     const char *type_vocab_size; /* NULL: there are no segments */
 } rmr_config_names;
 
-extern const rmr_config_names rmr_bert_config_names;
-
 /* Reads the sizes of an encoder, its activation and its epsilon; refuses
  * options that change the arithmetic. Errors: those of rmr_config_read. */
 rmr_status rmr_config_read_encoder(rmr_config *config, rmr_json_source source,
                                    const rmr_config_names *names,
                                    rmr_error *err);
+
+/* The same by BERT's names. */
+rmr_status rmr_config_read_bert(rmr_config *config, rmr_json_source source,
+                                rmr_error *err);
 
 /* Reads config.json of an encoder in `directory`. Errors: IO, FORMAT, RANGE
  * (absurd sizes), UNSUPPORTED (options that change the arithmetic and are not

@@ -4,17 +4,21 @@
  */
 #include "common/model/family.h"
 
+static const rmr_layer_names layer_names = {
+    .query = "attention.q_lin",
+    .key = "attention.k_lin",
+    .value = "attention.v_lin",
+    .attention_output = "attention.out_lin",
+    .attention_norm = "sa_layer_norm",
+    .intermediate = "ffn.lin1",
+    .output = "ffn.lin2",
+    .output_norm = "output_layer_norm",
+};
+
 static const rmr_family_names names = {
     .prefixes = {"distilbert.", ""},
     .layer = "transformer.layer.%u.",
-    .layers = {.query = "attention.q_lin",
-               .key = "attention.k_lin",
-               .value = "attention.v_lin",
-               .attention_output = "attention.out_lin",
-               .attention_norm = "sa_layer_norm",
-               .intermediate = "ffn.lin1",
-               .output = "ffn.lin2",
-               .output_norm = "output_layer_norm"},
+    .layers = &layer_names,
 };
 
 static const rmr_config_names config_names = {
@@ -31,19 +35,9 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
     return rmr_config_read_encoder(config, source, &config_names, err);
 }
 
-static rmr_status bind(void **out, const rmr_config *config,
-                       rmr_weights *weights, const rmr_kern *kern,
-                       rmr_dtype dtype, rmr_error *err)
-{
-    return rmr_family_bind(out, &names, config, weights, kern, dtype, err);
-}
-
 const rmr_arch rmr_arch_distilbert = {
     .model_type = "distilbert",
     .read_config = read_config,
-    .bind = bind,
-    .unbind = rmr_family_unbind,
-    .watch = rmr_family_watch,
-    .scratch_bytes = rmr_family_scratch_bytes,
-    .forward = rmr_family_forward,
+    .family = &names,
+    RMR_FAMILY_FUNCTIONS,
 };

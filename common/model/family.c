@@ -155,7 +155,7 @@ static void bind_layers(rmr_binder *b, family *f, const rmr_family_names *names)
         size_t inner = c->num_hidden_groups ? c->inner_group_num : 1;
         snprintf(scope, sizeof scope, names->layer, (unsigned)(i / inner),
                  (unsigned)(i % inner));
-        rmr_bind_layer(b, &f->own[i], scope, &names->layers, before);
+        rmr_bind_layer(b, &f->own[i], scope, names->layers, before);
         before = &f->own[i].output_norm;
     }
 }
@@ -180,12 +180,13 @@ static void family_embed(const void *embeddings, const rmr_batch *batch,
                          size_t first, size_t last, float *scratch,
                          float *hidden);
 
-rmr_status rmr_family_bind(void **out, const rmr_family_names *names,
+rmr_status rmr_family_bind(void **out, const rmr_arch *arch,
                            const rmr_config *config, rmr_weights *weights,
                            const rmr_kern *kern, rmr_dtype dtype,
                            rmr_error *err)
 {
     *out = NULL;
+    const rmr_family_names *names = arch->family;
     rmr_binder b = {.config = config,
                     .weights = weights,
                     .kern = kern,

@@ -11,7 +11,9 @@
 
 enum { RMR_FAMILY_PREFIXES = 4 };
 
-typedef struct rmr_family_names {
+typedef struct rmr_family_names rmr_family_names;
+
+struct rmr_family_names {
     /* Of all tensors, the likeliest first, then NULL; the last one is "". */
     const char *prefixes[RMR_FAMILY_PREFIXES];
     const char *types;     /* the table of segments, or NULL */
@@ -23,13 +25,16 @@ typedef struct rmr_family_names {
     int always_projects;
     const char *layer; /* a scope, with a format for the layer's number; or for
                         * the numbers of a group and of its layer */
-    rmr_layer_names layers;
-} rmr_family_names;
+    const rmr_layer_names *layers;
+};
 
-/* What rmr_arch's functions do. The layers are num_hidden_layers, or, in
- * num_hidden_groups groups, inner_group_num that each group has of its own and
- * repeats. */
-rmr_status rmr_family_bind(void **out, const rmr_family_names *names,
+/* BERT's, under "encoder.layer.N.". */
+extern const rmr_layer_names rmr_bert_layer_names;
+
+/* What rmr_arch's functions do, by its `family`. The layers are
+ * num_hidden_layers, or, in num_hidden_groups groups, inner_group_num that each
+ * group has of its own and repeats. */
+rmr_status rmr_family_bind(void **out, const rmr_arch *arch,
                            const rmr_config *config, rmr_weights *weights,
                            const rmr_kern *kern, rmr_dtype dtype,
                            rmr_error *err);
@@ -39,5 +44,11 @@ size_t rmr_family_scratch_bytes(const void *bound, const rmr_batch *batch,
                                 unsigned members);
 int rmr_family_forward(const void *bound, const rmr_batch *batch, void *scratch,
                        rmr_team *team, rmr_stop *stop, void *context);
+
+/* Of a rmr_arch. */
+#define RMR_FAMILY_FUNCTIONS                                                   \
+    .bind = rmr_family_bind, .unbind = rmr_family_unbind,                      \
+    .watch = rmr_family_watch, .scratch_bytes = rmr_family_scratch_bytes,      \
+    .forward = rmr_family_forward
 
 #endif

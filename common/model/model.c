@@ -185,7 +185,7 @@ static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
         rmr_arch_find(model->config.model_type, model->path, err);
     if (!arch)
         return RMR_ERR_UNSUPPORTED;
-    status = arch->bind(&model->bound, &model->config, model->weights,
+    status = arch->bind(&model->bound, arch, &model->config, model->weights,
                         &model->kern, model->dtype, err);
     if (!status)
         model->arch = arch;

@@ -248,8 +248,8 @@ static rmr_status bind_anew(rmr_quantizer *q, const rmr_model *model,
 {
     void *bound;
     rmr_weights_set_quantizer(weights, q);
-    rmr_status status = model->arch->bind(&bound, &model->config, weights,
-                                          &model->kern, dtype, err);
+    rmr_status status = model->arch->bind(&bound, model->arch, &model->config,
+                                          weights, &model->kern, dtype, err);
     rmr_weights_set_quantizer(weights, NULL);
     if (!status)
         model->arch->unbind(bound);

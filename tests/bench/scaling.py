@@ -14,7 +14,6 @@ requirements-peers.txt.
 import argparse
 import json
 import os
-import struct
 import sys
 import time
 from pathlib import Path
@@ -31,6 +30,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
 from peers_machine import machine  # noqa: E402
+from random_model import write_safetensors  # noqa: E402
 from remora_ctypes import Remora  # noqa: E402
 
 HIDDEN, INNER, LAYERS, HEADS = 384, 1536, 6, 12
@@ -108,18 +108,11 @@ def write_model(directory):
     (directory / "config.json").write_text(json.dumps(config()))
     (directory / "tokenizer.json").write_text(json.dumps(tokenizer()))
     numbers = np.random.default_rng(1)
-    header, data, end = {}, [], 0
+    found = {}
     for name, shape in tensors():
-        values = numbers.normal(0, 0.05, shape).astype(np.float32)
-        values += "LayerNorm.weight" in name
-        header[name] = {"dtype": "F32", "shape": shape,
-                        "data_offsets": [end, end + values.nbytes]}
-        end += values.nbytes
-        data.append(values.tobytes())
-    head = json.dumps(header).encode()
-    head += b" " * (-len(head) % 8)
-    with open(directory / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(head)) + head + b"".join(data))
+        found[name] = numbers.normal(0, 0.05, shape).astype(np.float32)
+        found[name] += "LayerNorm.weight" in name
+    write_safetensors(directory / "model.safetensors", found, "F32")
 
 
 def texts_of(count, length):

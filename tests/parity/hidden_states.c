@@ -123,7 +123,7 @@ int main(int argc, char **argv)
     const rmr_arch *arch =
         rmr_arch_find(config.model_type, argv[1 + all], &err);
     rmr_kern_init(&kern, rmr_kern_tiers());
-    check(arch->bind(&bound, &config, weights, &kern, dtype, &err));
+    check(arch->bind(&bound, arch, &config, weights, &kern, dtype, &err));
     while (getline(&line, &cap, stdin) > 0)
         read_line(line);
     free(line);
