@@ -223,8 +223,8 @@ static rmr_model *load_as(const tiny_model *tiny, uint32_t tiers,
               &err);
     expect_ok(rmr_weights_open(&model->weights, tiny->directory, NULL, &err),
               &err);
-    expect_ok(rmr_arch_bert.bind(&model->bound, &model->config, model->weights,
-                                 &model->kern, dtype, &err),
+    expect_ok(rmr_arch_bert.bind(&model->bound, &rmr_arch_bert, &model->config,
+                                 model->weights, &model->kern, dtype, &err),
               &err);
     model->arch = &rmr_arch_bert;
     return model;
