@@ -3,6 +3,7 @@
  * that share their weights, in one group or a few.
  */
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_layer_names layer_names = {
     .query = "attention.query",
@@ -24,6 +25,16 @@ static const rmr_family_names names = {
     .layers = &layer_names,
 };
 
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings.weight",
+    .classify = {.dense = "pooler",
+                 .dense_is_of_encoder = 1,
+                 .activation = {.is_tanh = 1},
+                 .output = "classifier"},
+    .tokens = {.output = "classifier"},
+};
+
 static rmr_status read_config(rmr_config *config, rmr_json_source source,
                               rmr_error *err)
 {
@@ -43,5 +54,6 @@ const rmr_arch rmr_arch_albert = {
     .model_type = "albert",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

@@ -35,6 +35,7 @@ struct rmr_arch {
     const char *model_type; /* config.json's */
 
     const struct rmr_family_names *family; /* family.h; or NULL */
+    const struct rmr_heads *heads;         /* head.h; or NULL */
 
     /* Positions of tokens begin here; or after the id of padding that
      * config.json says (RoBERTa's). */

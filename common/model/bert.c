@@ -2,6 +2,7 @@
  * bert.c - BERT (Devlin et al. 2018).
  */
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 const rmr_layer_names rmr_bert_layer_names = {
     .query = "attention.self.query",
@@ -21,9 +22,20 @@ static const rmr_family_names names = {
     .layers = &rmr_bert_layer_names,
 };
 
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings.weight",
+    .classify = {.dense = "pooler.dense",
+                 .dense_is_of_encoder = 1,
+                 .activation = {.is_tanh = 1},
+                 .output = "classifier"},
+    .tokens = {.output = "classifier"},
+};
+
 const rmr_arch rmr_arch_bert = {
     .model_type = "bert",
     .read_config = rmr_config_read_bert,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

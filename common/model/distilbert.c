@@ -3,6 +3,7 @@
  * other names.
  */
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_layer_names layer_names = {
     .query = "attention.q_lin",
@@ -19,6 +20,15 @@ static const rmr_family_names names = {
     .prefixes = {"distilbert.", ""},
     .layer = "transformer.layer.%u.",
     .layers = &layer_names,
+};
+
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings.weight",
+    .classify = {.dense = "pre_classifier",
+                 .activation = {.kernel = RMR_ACTIVATION_RELU},
+                 .output = "classifier"},
+    .tokens = {.output = "classifier"},
 };
 
 static const rmr_config_names config_names = {
@@ -39,5 +49,6 @@ const rmr_arch rmr_arch_distilbert = {
     .model_type = "distilbert",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

@@ -3,6 +3,7 @@
  * narrower than its layers.
  */
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_family_names names = {
     .prefixes = {"electra.", ""},
@@ -10,6 +11,15 @@ static const rmr_family_names names = {
     .projection = "embeddings_project",
     .layer = "encoder.layer.%u.",
     .layers = &rmr_bert_layer_names,
+};
+
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings.weight",
+    .classify = {.dense = "classifier.dense",
+                 .activation = {.kernel = RMR_ACTIVATION_GELU},
+                 .output = "classifier.out_proj"},
+    .tokens = {.output = "classifier"},
 };
 
 static rmr_status read_config(rmr_config *config, rmr_json_source source,
@@ -29,5 +39,6 @@ const rmr_arch rmr_arch_electra = {
     .model_type = "electra",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

@@ -3,6 +3,7 @@
  * that begin at 2, and with a bias for the distance of two tokens.
  */
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_layer_names layer_names = {
     .query = "attention.attn.q",
@@ -20,6 +21,15 @@ static const rmr_family_names names = {
     .distances = "encoder.relative_attention_bias",
     .layer = "encoder.layer.%u.",
     .layers = &layer_names,
+};
+
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings.weight",
+    .classify = {.dense = "classifier.dense",
+                 .activation = {.is_tanh = 1},
+                 .output = "classifier.out_proj"},
+    .tokens = {.output = "classifier"},
 };
 
 static rmr_status read_config(rmr_config *config, rmr_json_source source,
@@ -42,5 +52,6 @@ const rmr_arch rmr_arch_mpnet = {
     .positions_from = 2, /* after its padding, whatever config.json says */
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

@@ -4,6 +4,7 @@
  * positions that begin after the id of padding.
  */
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_family_names names = {
     .prefixes = {"roberta.", ""},
@@ -12,11 +13,21 @@ static const rmr_family_names names = {
     .layers = &rmr_bert_layer_names,
 };
 
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings.weight",
+    .classify = {.dense = "classifier.dense",
+                 .activation = {.is_tanh = 1},
+                 .output = "classifier.out_proj"},
+    .tokens = {.output = "classifier"},
+};
+
 const rmr_arch rmr_arch_roberta = {
     .model_type = "roberta",
     .positions_after_padding = 1,
     .read_config = rmr_config_read_bert,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };
 
@@ -25,6 +36,7 @@ const rmr_arch rmr_arch_xlm_roberta = {
     .positions_after_padding = 1,
     .read_config = rmr_config_read_bert,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };
 
@@ -33,5 +45,6 @@ const rmr_arch rmr_arch_camembert = {
     .positions_after_padding = 1,
     .read_config = rmr_config_read_bert,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

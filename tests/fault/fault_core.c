@@ -24,6 +24,8 @@
 
 #include "tests/unit/engine_fixture.h"
 #include "tests/unit/tiny_model.h"
+#include "common/model/head.h"
+#include "common/model/model.h"
 
 #ifndef RMR_FAULT_INJECTION
 #define RMR_FAULT_INJECTION
@@ -373,6 +375,48 @@ static void quantize(void **state)
     tiny_remove_directory(folder);
 }
 
+/* -------------------------------------------------------------------- heads
+ */
+
+static tiny_model *headed;
+
+static rmr_status bind_head(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_head *head = (rmr_head *)&err;
+    rmr_model *owner;
+    rmr_model_options options;
+    rmr_model_options_init(&options);
+    assert_int_equal(rmr_model_load(&owner, headed->directory, &options, &err),
+                     RMR_OK);
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status = rmr_head_bind(&head, RMR_HEAD_CLASSIFY, owner, &err);
+    stop_failing();
+    check_error(status, &err);
+    assert_true((status == RMR_OK) == (head != NULL));
+    rmr_head_free(head);
+    rmr_model_unload(owner);
+    return status;
+}
+
+static void heads(void **state)
+{
+    (void)state;
+    static const char *const configs[] = {
+        ", \"num_labels\": 3",
+        ", \"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\"}"};
+    for (int i = 0; i < 2; i++) {
+        headed = tiny_model_new(
+            &(tiny_options){.head = "BertForSequenceClassification",
+                            .dtype = "BF16",
+                            .config = configs[i]});
+        unsigned count = fail_each(bind_head, 0);
+        assert_in_range(count, 12, 40);
+        assert_int_equal(fail_each(bind_head, 1), count);
+        tiny_model_free(headed);
+    }
+}
+
 /* ------------------------------------------------------------ steady state */
 
 static void start_counting(void)
@@ -452,6 +496,7 @@ int main(void)
         cmocka_unit_test(http_embeddings_in_jansson),
         cmocka_unit_test(tokens),
         cmocka_unit_test(quantize),
+        cmocka_unit_test(heads),
         cmocka_unit_test(a_job_allocates_five_blocks),
         cmocka_unit_test(a_request_allocates_few_blocks),
     };

@@ -1,13 +1,16 @@
 /*
- * hidden_states.c - what an encoder makes of tokens, without a tokenizer: for
- * comparing architectures with the reference. It must never run anything but
- * the model's own forward pass.
+ * hidden_states.c - what an encoder, or its head, makes of tokens, without a
+ * tokenizer: for comparing architectures with the reference. It must never run
+ * anything but the model's own forward pass and head.
  *
- * usage: hidden_states [--layers] MODEL DTYPE < SEQUENCES > VALUES
+ * usage: hidden_states [--layers | --logits | --scores] MODEL DTYPE
+ *        < SEQUENCES > VALUES
  *
  * A line of ids is a sequence; those after "|" are of segment 1. Writes float32
  * [tokens, hidden_size] of all sequences, as one batch, one after another; with
- * --layers, of the embeddings, and then of each layer.
+ * --layers, of the embeddings, and then of each layer. With --logits writes
+ * what the head that config.json names makes of them; with --scores, of a
+ * sequence classifier, what that stands for.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +18,7 @@
 
 #include "common/base/alloc.h"
 #include "common/model/encoder.h"
+#include "common/model/head.h"
 #include "common/model/model.h"
 
 enum { MAX_TOKENS = 1 << 20, MAX_SEQS = 1 << 16 };
@@ -80,56 +84,107 @@ static void check_ids(const rmr_config *config)
     }
 }
 
-static void run(const rmr_arch *arch, void *bound, const rmr_config *config,
-                int all)
+static void *allocate(size_t bytes)
 {
-    size_t columns = config->hidden_size;
-    size_t layer = batch.tokens * columns, count = layer;
+    void *block = rmr_malloc_aligned(bytes ? bytes : 1);
+    if (!block)
+        exit(1);
+    return block;
+}
+
+/* The last hidden state, at the beginning of what is to be freed. */
+static float *run(const rmr_model *model)
+{
+    const rmr_arch *arch = model->arch;
+    void *scratch = allocate(arch->scratch_bytes(model->bound, &batch, 1));
+    arch->forward(model->bound, &batch, scratch, NULL, never, NULL);
+    return scratch;
+}
+
+static void write_hidden(const rmr_model *model)
+{
+    float *hidden = run(model);
+    fwrite(hidden, sizeof *hidden, batch.tokens * model->config.hidden_size,
+           stdout);
+    rmr_free(hidden);
+}
+
+static void write_layers(const rmr_model *model)
+{
+    const rmr_config *config = &model->config;
     size_t num_layers = (size_t)config->num_hidden_layers *
                         (config->inner_group_num ? config->inner_group_num : 1);
-    layers kept = {columns,
-                   rmr_calloc((num_layers + 1) * layer, sizeof(float))};
+    size_t count = (num_layers + 1) * batch.tokens * config->hidden_size;
+    layers kept = {config->hidden_size, allocate(count * sizeof(float))};
     rmr_encoder_tap tap = {.hidden = keep, .context = &kept};
-    void *scratch = rmr_malloc_aligned(arch->scratch_bytes(bound, &batch, 1));
-    if (!kept.values || !scratch)
-        exit(1);
-    if (all)
-        arch->watch(bound, &tap);
-    arch->forward(bound, &batch, scratch, NULL, never, NULL);
-    if (all)
-        count = (num_layers + 1) * layer;
-    fwrite(all ? kept.values : scratch, sizeof(float), count, stdout);
+    model->arch->watch(model->bound, &tap);
+    rmr_free(run(model));
+    fwrite(kept.values, sizeof(float), count, stdout);
     rmr_free(kept.values);
+}
+
+static void write_logits(const rmr_model *model, int scores)
+{
+    rmr_head_kind kind;
+    rmr_head *head;
+    check(rmr_head_find(&kind, model->path, &err));
+    check(rmr_head_bind(&head, kind, model, &err));
+    float *hidden = run(model);
+    void *scratch = allocate(rmr_head_scratch_bytes(head));
+    int whole = kind == RMR_HEAD_CLASSIFY;
+    size_t rows = whole ? batch.num_seqs : batch.tokens;
+    size_t columns = head->labels.count;
+    float *logits = allocate(rows * columns * sizeof *logits);
+    (whole ? rmr_head_classify : rmr_head_tokens)(head, &batch, hidden, scratch,
+                                                  logits);
+    for (size_t r = 0; r < rows && scores; r++) {
+        if (!rmr_score(head->scores, columns, logits + r * columns))
+            exit(1);
+    }
+    fwrite(logits, sizeof *logits, rows * columns, stdout);
+    rmr_free(logits);
     rmr_free(scratch);
+    rmr_free(hidden);
+    rmr_head_free(head);
+}
+
+static void open_model(rmr_model *model, char *path, const char *dtype)
+{
+    model->path = path;
+    check(rmr_dtype_parse(dtype, &model->dtype, &err));
+    check(rmr_config_read(&model->config, path, &err));
+    check(rmr_weights_open(&model->weights, path, NULL, &err));
+    rmr_kern_init(&model->kern, rmr_kern_tiers());
+    model->arch = rmr_arch_find(model->config.model_type, path, &err);
+    if (!model->arch)
+        check(err.status);
+    check(model->arch->bind(&model->bound, model->arch, &model->config,
+                            model->weights, &model->kern, model->dtype, &err));
 }
 
 int main(int argc, char **argv)
 {
-    int all = argc > 1 && strcmp(argv[1], "--layers") == 0;
-    if (argc != 3 + all) {
-        fprintf(stderr, "usage: hidden_states [--layers] MODEL DTYPE\n");
-        return 2;
-    }
-    rmr_config config;
-    rmr_weights *weights;
-    rmr_kern kern;
-    rmr_dtype dtype;
-    void *bound;
+    const char *option = argc == 4 ? argv[1] : "";
+    static rmr_model model;
     char *line = NULL;
     size_t cap = 0;
-    check(rmr_dtype_parse(argv[2 + all], &dtype, &err));
-    check(rmr_config_read(&config, argv[1 + all], &err));
-    check(rmr_weights_open(&weights, argv[1 + all], NULL, &err));
-    const rmr_arch *arch =
-        rmr_arch_find(config.model_type, argv[1 + all], &err);
-    rmr_kern_init(&kern, rmr_kern_tiers());
-    check(arch->bind(&bound, arch, &config, weights, &kern, dtype, &err));
+    if (argc != 3 + (*option != 0)) {
+        fprintf(stderr, "usage: hidden_states [--layers | --logits | --scores] "
+                        "MODEL DTYPE\n");
+        return 2;
+    }
+    open_model(&model, argv[argc - 2], argv[argc - 1]);
     while (getline(&line, &cap, stdin) > 0)
         read_line(line);
     free(line);
-    check_ids(&config);
-    run(arch, bound, &config, all);
-    arch->unbind(bound);
-    rmr_weights_close(weights);
+    check_ids(&model.config);
+    if (strcmp(option, "--layers") == 0)
+        write_layers(&model);
+    else if (*option)
+        write_logits(&model, strcmp(option, "--scores") == 0);
+    else
+        write_hidden(&model);
+    model.arch->unbind(model.bound);
+    rmr_weights_close(model.weights);
     return 0;
 }

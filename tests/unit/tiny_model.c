@@ -219,6 +219,24 @@ static void add_linear(tiny_model *model, uint64_t *state, uint64_t out,
     add(model, state, 0, out, 0, 0.5f, "encoder.layer.%u.%s.bias", layer, name);
 }
 
+static void add_outer(tiny_model *model, uint64_t *state, uint64_t out,
+                      const char *name)
+{
+    uint64_t hidden = model->options.hidden_size;
+    float spread = 2 / sqrtf((float)hidden);
+    add(model, state, out, hidden, 0, spread, "%s.weight", name);
+    add(model, state, 0, out, 0, 0.5f, "%s.bias", name);
+}
+
+static void add_head(tiny_model *model, uint64_t *state)
+{
+    const tiny_options *o = &model->options;
+    if (strstr(o->head, "ForSequence"))
+        add_outer(model, state, o->hidden_size, "pooler.dense");
+    if (strstr(o->head, "Classification"))
+        add_outer(model, state, o->num_labels, "classifier");
+}
+
 static void add_tensors(tiny_model *model)
 {
     const tiny_options *o = &model->options;
@@ -245,6 +263,7 @@ static void add_tensors(tiny_model *model)
         snprintf(name, sizeof name, "encoder.layer.%u.output.LayerNorm", i);
         add_norm(model, &state, name);
     }
+    add_head(model, &state);
 }
 
 static tiny_tensor *find(const tiny_model *model, const char *name)
@@ -287,6 +306,13 @@ static int is(const char *option, const tiny_tensor *tensor)
     return option && strcmp(option, tensor->name) == 0;
 }
 
+/* A head's own tensors have none. */
+static const char *prefix_of(const tiny_model *model, const tiny_tensor *tensor)
+{
+    int is_own = strncmp(tensor->name, "classifier.", 11) == 0;
+    return is_own ? "" : model->options.prefix;
+}
+
 /* Writes one entry of the header; returns the offset of the next. */
 static uint64_t put_entry(const tiny_model *model, const tiny_tensor *tensor,
                           uint64_t begin, FILE *header)
@@ -295,7 +321,7 @@ static uint64_t put_entry(const tiny_model *model, const tiny_tensor *tensor,
     uint64_t size = strcmp(o->dtype, "F32") == 0 ? 4 : 2;
     uint64_t end = begin + tensor_count(tensor) * size;
     fprintf(header, "%s\"%s%s\":{\"dtype\":\"%s\",\"shape\":[",
-            begin ? "," : "", o->prefix, tensor->name, o->dtype);
+            begin ? "," : "", prefix_of(model, tensor), tensor->name, o->dtype);
     if (is(o->reshape, tensor))
         fprintf(header, "1,");
     if (tensor->rows)
@@ -355,8 +381,8 @@ static void write_weights(const tiny_model *model)
     fprintf(text, "{\"metadata\":{},\"weight_map\":{");
     for (size_t i = 0; i < model->count; i++) {
         fprintf(text, "%s\"%s%s\":\"model-%05zu-of-%05u.safetensors\"",
-                i ? "," : "", model->options.prefix, model->tensors[i].name,
-                i % shards + 1, shards);
+                i ? "," : "", prefix_of(model, &model->tensors[i]),
+                model->tensors[i].name, i % shards + 1, shards);
     }
     fprintf(text, "}}");
     fclose(text);
@@ -443,11 +469,12 @@ static void write_config(const tiny_model *model)
              "\"hidden_size\": %u, \"num_hidden_layers\": %u, "
              "\"num_attention_heads\": %u, \"intermediate_size\": %u, "
              "\"max_position_embeddings\": %u, \"type_vocab_size\": %u, "
-             "\"hidden_act\": \"%s\", \"layer_norm_eps\": 1e-12%s}",
+             "\"hidden_act\": \"%s\", \"layer_norm_eps\": 1e-12%s%s%s%s}",
              o->vocab_size, o->hidden_size, o->num_hidden_layers,
              o->num_attention_heads, o->intermediate_size,
              o->max_position_embeddings, o->type_vocab_size, o->hidden_act,
-             o->config);
+             *o->head ? ", \"architectures\": [\"" : "", o->head,
+             *o->head ? "\"]" : "", o->config);
     tiny_write_text(model->directory, "config.json", text);
 }
 
@@ -506,6 +533,8 @@ static void fill_defaults(tiny_options *o)
     o->prefix = o->prefix ? o->prefix : "";
     o->hidden_act = o->hidden_act ? o->hidden_act : "gelu";
     o->pooling = o->pooling ? o->pooling : "mean";
+    o->head = o->head ? o->head : "";
+    o->num_labels = o->num_labels ? o->num_labels : 3;
     o->config = o->config ? o->config : "";
 }
 

@@ -39,6 +39,11 @@ typedef struct tiny_options {
     const char *pooling;     /* "cls", "mean", "max"; "" for no modules.json
                               * at all ["mean"] */
     int no_normalize;        /* no 2_Normalize module */
+    const char *head;        /* a class, "BertForSequenceClassification", or
+                              * that for tokens: config.json names it, and its
+                              * tensors are there, which have no prefix but for
+                              * "pooler.dense" [none] */
+    uint32_t num_labels;     /* of it [3] */
     const char *config;      /* more members for config.json, after a comma:
                               * ", \"is_decoder\": true" [""] */
     uint32_t shards;         /* that many files and an index [0: one file] */

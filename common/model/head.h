@@ -1,0 +1,126 @@
+/*
+ * head.h - what comes after an encoder: layers that make logits of the last
+ * hidden state, for a sequence or for each token; what they are called, what
+ * config.json says of them, and what the logits stand for. A model that is
+ * opened for embeddings has no head bound.
+ */
+#ifndef RMR_MODEL_HEAD_H
+#define RMR_MODEL_HEAD_H
+
+#include "common/base/json.h"
+#include "common/model/arch.h"
+#include "common/model/linear.h"
+
+/* By the end of the class that config.json's "architectures" names. */
+typedef enum rmr_head_kind {
+    RMR_HEAD_NONE = 0, /* the encoder alone */
+    RMR_HEAD_CLASSIFY, /* ForSequenceClassification */
+    RMR_HEAD_TOKENS    /* ForTokenClassification */
+} rmr_head_kind;
+
+/* The task that it is for: "text-classification", "token-classification". */
+const char *rmr_head_task(rmr_head_kind kind);
+
+/* -------------------------------------------------------------------- names
+ *
+ * A head is a linear layer with an activation, where there is one, and a linear
+ * layer whose outputs are the logits. */
+
+typedef struct rmr_head_activation {
+    rmr_activation kernel;
+    int is_tanh; /* that, instead */
+} rmr_head_activation;
+
+typedef struct rmr_head_names {
+    const char *dense;       /* or NULL: the logits come of the hidden state */
+    int dense_is_of_encoder; /* its name has the encoder's prefix */
+    rmr_head_activation activation;
+    const char *output; /* NULL: there is no such head */
+} rmr_head_names;
+
+/* Those of an architecture. */
+typedef struct rmr_heads {
+    const char *const *prefixes; /* of its encoder's tensors, for */
+    const char *words;           /* rmr_bind_prefix, with the table of words */
+    rmr_head_names classify, tokens;
+} rmr_heads;
+
+/* ------------------------------------------------------------------- labels
+ */
+
+enum { RMR_MAX_LABELS = 1 << 16, RMR_MAX_LABEL_BYTES = 256 };
+
+/* What the outputs of a classifier are called, in their order: each differs
+ * from the others, and is UTF-8 without NUL. */
+typedef struct rmr_labels {
+    size_t count;
+    char **names; /* [count], owned */
+} rmr_labels;
+
+/* Reads "id2label" of config.json or, where there is none, makes names of
+ * "num_labels", which is 2 unless it says otherwise, as the reference does.
+ * Errors: FORMAT, RANGE (too many, or too long), NOMEM. */
+rmr_status rmr_labels_read(rmr_labels *labels, rmr_json_source source,
+                           rmr_error *err);
+void rmr_labels_free(rmr_labels *labels);
+
+/* ------------------------------------------------------------------- scores
+ */
+
+/* What makes scores of a sequence's logits, as the reference's pipeline. */
+typedef enum rmr_scores {
+    RMR_SCORES_SOFTMAX, /* one label of several */
+    RMR_SCORES_SIGMOID, /* each label by itself; or the only one */
+    RMR_SCORES_RAW      /* regression: the logits themselves */
+} rmr_scores;
+
+/* Reads "problem_type" of config.json. Errors: FORMAT. */
+rmr_status rmr_scores_read(rmr_scores *scores, rmr_json_source source,
+                           size_t num_labels, rmr_error *err);
+
+/* Logits to scores, in place. 0, and nothing done, when one is not finite. */
+int rmr_score(rmr_scores scores, size_t count, float *logits);
+
+/* --------------------------------------------------------------------- head
+ */
+
+typedef struct rmr_head {
+    rmr_head_kind kind;
+    rmr_labels labels;
+    rmr_scores scores; /* of a sequence's */
+    const rmr_config *config;
+    const rmr_kern *kern;
+    int has_dense;
+    rmr_linear dense;
+    rmr_head_activation activation;
+    rmr_linear output; /* [labels.count] outputs */
+} rmr_head;
+
+/* What kind of head the directory's config.json names. Errors: IO, FORMAT,
+ * NOMEM. */
+rmr_status rmr_head_find(rmr_head_kind *kind, const char *directory,
+                         rmr_error *err);
+
+/*
+ * Binds the model's head of that kind, in float32. What it points to is owned
+ * by the model, which outlives it. Not while another thread uses the model's
+ * weights. Errors: FORMAT (config.json names another kind; a tensor is missing,
+ * has another shape, or other outputs than there are labels), UNSUPPORTED (the
+ * architecture has no such head), those of rmr_labels_read and rmr_weights_f32.
+ */
+rmr_status rmr_head_bind(rmr_head **out, rmr_head_kind kind,
+                         const rmr_model *model, rmr_error *err);
+void rmr_head_free(rmr_head *head);
+
+/* Bytes of scratch, aligned to RMR_ALIGNMENT, for any batch. */
+size_t rmr_head_scratch_bytes(const rmr_head *head);
+
+/* Of hidden [tokens, hidden_size], a batch's last hidden state: the logits of
+ * each sequence, [num_seqs, labels.count]; or of each token, [tokens,
+ * labels.count]. They are the same whatever else is in the batch. */
+void rmr_head_classify(const rmr_head *head, const rmr_batch *batch,
+                       const float *hidden, void *scratch, float *logits);
+void rmr_head_tokens(const rmr_head *head, const rmr_batch *batch,
+                     const float *hidden, void *scratch, float *logits);
+
+#endif

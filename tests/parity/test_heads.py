@@ -1,0 +1,52 @@
+"""What heads make of the last hidden state beside what the reference makes of
+it: the logits of small models with random weights, and the scores that they
+stand for. It must never pass for a head that was not run.
+"""
+
+import numpy as np
+import pytest
+
+import architectures
+from test_hidden_states import (  # noqa: F401
+    BUILT, described, hidden_states, models, reference)
+
+CASES = {
+    case.name: case for case in architectures.CASES
+    if case.task in ("text-classification", "token-classification")
+    and case.config["model_type"] in BUILT
+    and case.config.get("position_embedding_type", "absolute") == "absolute"
+}
+CLASSIFIERS = [
+    name for name, case in CASES.items() if case.task == "text-classification"
+]
+BOUND = 1e-5  # of the largest value; of scores
+
+
+def scores_of(config, logits):
+    """As the reference's pipeline has them."""
+    problem = config.get("problem_type")
+    if problem == "regression":
+        return logits
+    if problem == "multi_label_classification" or logits.shape[1] == 1:
+        return 1 / (1 + np.exp(-logits))
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_logits_are_those_of_the_reference(models, name):  # noqa: F811
+    expected = reference(name)
+    found = hidden_states(models(name), described(name), "f32", "--logits")
+    found = found.reshape(expected.shape)
+    difference = np.abs(found - expected).max() / np.abs(expected).max()
+    assert difference <= BOUND, f"{difference:.1e} of the largest value"
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_scores_are_those_of_the_reference(models, name):  # noqa: F811
+    logits = reference(name)
+    expected = scores_of(described(name)["config"], logits)
+    found = hidden_states(models(name), described(name), "f32", "--scores")
+    found = found.reshape(expected.shape)
+    scale = max(1, np.abs(expected).max())  # of raw ones
+    assert np.abs(found - expected).max() <= BOUND * scale

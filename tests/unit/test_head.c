@@ -1,0 +1,464 @@
+/*
+ * test_head.c - heads of tiny random models: their logits beside double
+ * precision, their labels and scores as config.json says, and every head that
+ * is refused. It must never take an expected value from the code under test.
+ */
+#include <math.h>
+
+#include "tests/unit/tiny_model.h"
+#include "tests/unit/unit.h"
+#include "common/base/alloc.h"
+#include "common/model/head.h"
+#include "common/model/model.h"
+
+#define CLASSIFIER "BertForSequenceClassification"
+#define TAGGER "BertForTokenClassification"
+
+/* ------------------------------------------------------------------- models
+ */
+
+static rmr_model *load(const tiny_model *tiny)
+{
+    rmr_error err = {0};
+    rmr_model *model;
+    rmr_model_options options;
+    rmr_model_options_init(&options);
+    expect_ok(rmr_model_load(&model, tiny->directory, &options, &err), &err);
+    return model;
+}
+
+static int never(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+enum { MAX_SEQS = 64, MAX_TOKENS = 256 };
+
+typedef struct pack {
+    uint32_t ids[MAX_TOKENS], type_ids[MAX_TOKENS], ends[MAX_SEQS + 1];
+    rmr_batch batch;
+    float *hidden; /* [tokens, hidden_size], to be freed */
+} pack;
+
+/* Sequences of 1, 2, 3, 1, ... tokens, without the first `from`, and what the
+ * encoder makes of them. */
+static void run(pack *p, const rmr_model *model, size_t from, size_t num_seqs)
+{
+    memset(p, 0, sizeof *p);
+    for (size_t s = from, t = 0; s < from + num_seqs; s++) {
+        size_t length = s % 3 + 1;
+        for (size_t i = 0; i < length; i++, t++) {
+            p->ids[t] = (uint32_t)(7 * s + 11 * i) % model->config.vocab_size;
+            p->type_ids[t] = (uint32_t)(s + i) % 2;
+        }
+        p->ends[s - from + 1] = (uint32_t)t;
+    }
+    p->batch = (rmr_batch){p->ids,   p->type_ids,       p->ends,
+                           num_seqs, p->ends[num_seqs], 3};
+    p->hidden = rmr_malloc_aligned(
+        model->arch->scratch_bytes(model->bound, &p->batch, 1));
+    assert_int_equal(model->arch->forward(model->bound, &p->batch, p->hidden,
+                                          NULL, never, NULL),
+                     0);
+}
+
+static rmr_head *bind(const rmr_model *model, rmr_head_kind kind)
+{
+    rmr_error err = {0};
+    rmr_head *head;
+    expect_ok(rmr_head_bind(&head, kind, model, &err), &err);
+    return head;
+}
+
+/* The logits of all sequences, or of all tokens. */
+static void logits_of(const rmr_head *head, const pack *p, float *logits)
+{
+    void *scratch = rmr_malloc_aligned(rmr_head_scratch_bytes(head));
+    if (head->kind == RMR_HEAD_CLASSIFY)
+        rmr_head_classify(head, &p->batch, p->hidden, scratch, logits);
+    else
+        rmr_head_tokens(head, &p->batch, p->hidden, scratch, logits);
+    rmr_free(scratch);
+}
+
+/* ------------------------------------------------------------------ logits
+ */
+
+/* y [out] = x [in] W^T + b. */
+static void ref_linear(const tiny_model *tiny, const char *name,
+                       const double *x, size_t in, size_t out, double *y)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    const float *weight = tiny_values(tiny, full);
+    snprintf(full, sizeof full, "%s.bias", name);
+    const float *bias = tiny_values(tiny, full);
+    for (size_t o = 0; o < out; o++) {
+        y[o] = bias[o];
+        for (size_t i = 0; i < in; i++)
+            y[o] += x[i] * weight[o * in + i];
+    }
+}
+
+static void check_row(const tiny_model *tiny, const rmr_head *head,
+                      const float *hidden, const float *logits)
+{
+    enum { MOST = 64 };
+    size_t size = tiny->options.hidden_size, labels = head->labels.count;
+    double x[MOST] = {0}, pooled[MOST], y[MOST];
+    for (size_t i = 0; i < size; i++)
+        x[i] = hidden[i];
+    if (head->kind == RMR_HEAD_CLASSIFY) {
+        ref_linear(tiny, "pooler.dense", x, size, size, pooled);
+        for (size_t i = 0; i < size; i++)
+            x[i] = tanh(pooled[i]);
+    }
+    ref_linear(tiny, "classifier", x, size, labels, y);
+    for (size_t i = 0; i < labels; i++) {
+        if (!(fabs(logits[i] - y[i]) <= 1e-5))
+            fail_msg("logit %zu is %.9g, not %.9g", i, logits[i], y[i]);
+    }
+}
+
+static void check_logits(tiny_options options, rmr_head_kind kind)
+{
+    tiny_model *tiny = tiny_model_new(&options);
+    rmr_model *model = load(tiny);
+    rmr_head *head = bind(model, kind);
+    size_t size = model->config.hidden_size, labels = head->labels.count;
+    float all[MAX_TOKENS * 64], one[3 * 64];
+    pack p, alone;
+    run(&p, model, 0, MAX_SEQS);
+    logits_of(head, &p, all);
+    for (size_t s = 0; s < MAX_SEQS; s++) {
+        size_t first = p.ends[s], rows = p.ends[s + 1] - first;
+        const float *logits =
+            all + (kind == RMR_HEAD_CLASSIFY ? s : first) * labels;
+        if (kind == RMR_HEAD_CLASSIFY)
+            rows = 1;
+        for (size_t r = 0; r < rows; r++)
+            check_row(tiny, head, p.hidden + (first + r) * size,
+                      logits + r * labels);
+        /* The same bits whatever it is batched with. */
+        run(&alone, model, s, 1);
+        logits_of(head, &alone, one);
+        assert_memory_equal(one, logits, rows * labels * sizeof *one);
+        rmr_free(alone.hidden);
+    }
+    rmr_free(p.hidden);
+    rmr_head_free(head);
+    rmr_model_unload(model);
+    tiny_model_free(tiny);
+}
+
+static void test_logits(void **state)
+{
+    (void)state;
+    check_logits(
+        (tiny_options){.head = CLASSIFIER, .config = ", \"num_labels\": 3"},
+        RMR_HEAD_CLASSIFY);
+    check_logits((tiny_options){.head = CLASSIFIER,
+                                .config = ", \"num_labels\": 1",
+                                .num_labels = 1,
+                                .prefix = "bert.",
+                                .dtype = "BF16"},
+                 RMR_HEAD_CLASSIFY);
+    check_logits((tiny_options){.head = TAGGER,
+                                .config = ", \"num_labels\": 17",
+                                .num_labels = 17,
+                                .prefix = "bert.",
+                                .shards = 2},
+                 RMR_HEAD_TOKENS);
+}
+
+/* ------------------------------------------------------------------- labels
+ */
+
+static rmr_status read_labels(rmr_labels *labels, const char *config,
+                              rmr_error *err)
+{
+    json_t *root = json_loads(config, JSON_ALLOW_NUL, NULL);
+    assert_non_null(root);
+    rmr_json_source source = {root, "config.json"};
+    rmr_status status = rmr_labels_read(labels, source, err);
+    json_decref(root);
+    return status;
+}
+
+static void check_labels(const char *config, size_t count,
+                         const char *const *names)
+{
+    rmr_error err = {0};
+    rmr_labels labels;
+    expect_ok(read_labels(&labels, config, &err), &err);
+    assert_int_equal(labels.count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(labels.names[i], names[i]);
+    rmr_labels_free(&labels);
+}
+
+static void test_labels(void **state)
+{
+    (void)state;
+    static const char *const made[] = {"LABEL_0", "LABEL_1", "LABEL_2"};
+    static const char *const given[] = {"no", "", "B-\xc3\xa9\n\"", "-"};
+    check_labels("{}", 2, made);
+    check_labels("{\"num_labels\": 3}", 3, made);
+    check_labels("{\"num_labels\": 1, \"id2label\": null}", 1, made);
+    check_labels("{\"num_labels\": 7, \"label2id\": {\"x\": 0}, \"id2label\": "
+                 "{\"3\": \"-\", \"0\": \"no\", \"1\": \"\", "
+                 "\"2\": \"B-\\u00e9\\n\\\"\"}}",
+                 4, given);
+}
+
+static char *label_of(size_t len)
+{
+    static const char begin[] = "{\"id2label\": {\"0\": \"";
+    char *text = calloc(1, sizeof begin + len + 4);
+    memcpy(text, begin, sizeof begin - 1);
+    memset(text + sizeof begin - 1, 'x', len);
+    strcpy(text + sizeof begin - 1 + len, "\"}}");
+    return text;
+}
+
+static void test_labels_that_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        rmr_status status;
+        const char *words[3];
+    } cases[] = {
+        {"{\"id2label\": [\"a\"]}", RMR_ERR_FORMAT, {"\"id2label\""}},
+        {"{\"id2label\": {}}", RMR_ERR_RANGE, {"\"id2label\"", "not 0"}},
+        {"{\"id2label\": {\"0\": \"a\", \"2\": \"b\"}}",
+         RMR_ERR_FORMAT,
+         {"\"id2label\"", "2 labels", "\"1\""}},
+        {"{\"id2label\": {\"00\": \"a\"}}", RMR_ERR_FORMAT, {"\"0\""}},
+        {"{\"id2label\": {\"-1\": \"a\"}}", RMR_ERR_FORMAT, {"\"0\""}},
+        {"{\"id2label\": {\"0\": 1}}", RMR_ERR_FORMAT, {"\"0\"", "string"}},
+        {"{\"id2label\": {\"0\": null}}", RMR_ERR_FORMAT, {"string"}},
+        {"{\"id2label\": {\"0\": \"a\\u0000b\"}}", RMR_ERR_FORMAT, {"NUL"}},
+        {"{\"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"a\"}}",
+         RMR_ERR_FORMAT,
+         {"\"id2label\"", "\"a\" twice"}},
+        {"{\"num_labels\": 0}", RMR_ERR_RANGE, {"\"num_labels\""}},
+        {"{\"num_labels\": 65537}", RMR_ERR_RANGE, {"\"num_labels\""}},
+        {"{\"num_labels\": \"3\"}", RMR_ERR_FORMAT, {"\"num_labels\""}},
+    };
+    rmr_error err = {0};
+    rmr_labels labels;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *const *words = cases[i].words;
+        expect_failure(read_labels(&labels, cases[i].config, &err), &err,
+                       cases[i].status, "config.json", words[0],
+                       words[1] ? words[1] : "", words[2] ? words[2] : "");
+        assert_null(labels.names);
+    }
+    char *longest = label_of(RMR_MAX_LABEL_BYTES);
+    expect_ok(read_labels(&labels, longest, &err), &err);
+    assert_int_equal(strlen(labels.names[0]), RMR_MAX_LABEL_BYTES);
+    rmr_labels_free(&labels);
+    char *longer = label_of(RMR_MAX_LABEL_BYTES + 1);
+    expect_failure(read_labels(&labels, longer, &err), &err, RMR_ERR_RANGE,
+                   "\"0\"", "256 bytes");
+    free(longest);
+    free(longer);
+}
+
+/* ------------------------------------------------------------------- scores
+ */
+
+static rmr_status read_scores(rmr_scores *scores, const char *config,
+                              size_t num_labels, rmr_error *err)
+{
+    json_t *root = json_loads(config, 0, NULL);
+    assert_non_null(root);
+    rmr_json_source source = {root, "config.json"};
+    rmr_status status = rmr_scores_read(scores, source, num_labels, err);
+    json_decref(root);
+    return status;
+}
+
+static void test_problem_types(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        size_t num_labels;
+        rmr_scores scores;
+    } cases[] = {
+        {"{}", 1, RMR_SCORES_SIGMOID},
+        {"{}", 2, RMR_SCORES_SOFTMAX},
+        {"{\"problem_type\": null}", 1, RMR_SCORES_SIGMOID},
+        {"{\"problem_type\": \"regression\"}", 1, RMR_SCORES_RAW},
+        {"{\"problem_type\": \"regression\"}", 3, RMR_SCORES_RAW},
+        {"{\"problem_type\": \"single_label_classification\"}", 2,
+         RMR_SCORES_SOFTMAX},
+        {"{\"problem_type\": \"multi_label_classification\"}", 1,
+         RMR_SCORES_SIGMOID},
+        {"{\"problem_type\": \"multi_label_classification\"}", 5,
+         RMR_SCORES_SIGMOID},
+    };
+    rmr_error err = {0};
+    rmr_scores scores;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        expect_ok(
+            read_scores(&scores, cases[i].config, cases[i].num_labels, &err),
+            &err);
+        assert_int_equal(scores, cases[i].scores);
+    }
+    expect_failure(
+        read_scores(&scores, "{\"problem_type\": \"ranking\"}", 2, &err), &err,
+        RMR_ERR_FORMAT, "config.json", "\"problem_type\"", "\"ranking\"");
+    expect_failure(read_scores(&scores, "{\"problem_type\": 1}", 2, &err), &err,
+                   RMR_ERR_FORMAT, "\"problem_type\"");
+    expect_failure(
+        read_scores(&scores,
+                    "{\"problem_type\": \"single_label_classification\"}", 1,
+                    &err),
+        &err, RMR_ERR_FORMAT, "\"problem_type\"", "more than one label");
+}
+
+static void check_scores(rmr_scores scores, const float *logits,
+                         const float *expected, size_t count)
+{
+    float found[4];
+    memcpy(found, logits, count * sizeof *found);
+    assert_int_equal(rmr_score(scores, count, found), 1);
+    for (size_t i = 0; i < count; i++)
+        assert_true(fabsf(found[i] - expected[i]) <= 1e-6f);
+}
+
+static void test_scores(void **state)
+{
+    (void)state;
+    static const float logits[] = {1, -2, 0.5f, 1000};
+    static const float shares[] = {0.60374890f, 0.03005889f, 0.36619222f};
+    static const float sigmoids[] = {0.73105858f, 0.11920292f, 0.62245933f, 1};
+    static const float one_hot[] = {0, 0, 0, 1};
+    check_scores(RMR_SCORES_SOFTMAX, logits, shares, 3);
+    check_scores(RMR_SCORES_SOFTMAX, logits, one_hot, 4);
+    check_scores(RMR_SCORES_SIGMOID, logits, sigmoids, 4);
+    check_scores(RMR_SCORES_RAW, logits, logits, 4);
+    for (int i = 0; i < 3; i++) {
+        const float bad[] = {NAN, INFINITY, -INFINITY};
+        for (int scores = RMR_SCORES_SOFTMAX; scores <= RMR_SCORES_RAW;
+             scores++) {
+            float found[] = {1, bad[i], 2};
+            assert_int_equal(rmr_score((rmr_scores)scores, 3, found), 0);
+            assert_true(found[0] == 1 && found[2] == 2);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- bad heads
+ */
+
+static void refuse(tiny_options options, rmr_head_kind kind, rmr_status status,
+                   const char *first, const char *second)
+{
+    rmr_error err = {0};
+    rmr_head *head = (rmr_head *)&err;
+    if (!options.head)
+        options.head = CLASSIFIER;
+    if (!options.config)
+        options.config = ", \"num_labels\": 3";
+    tiny_model *tiny = tiny_model_new(&options);
+    rmr_model *model = load(tiny);
+    expect_failure(rmr_head_bind(&head, kind, model, &err), &err, status,
+                   tiny->directory, first, second);
+    assert_null(head);
+    rmr_model_unload(model);
+    tiny_model_free(tiny);
+}
+
+static void test_tensors_that_do_not_fit(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"pooler.dense.weight",
+                                        "pooler.dense.bias",
+                                        "classifier.weight", "classifier.bias"};
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        refuse((tiny_options){.omit = names[i]}, RMR_HEAD_CLASSIFY,
+               RMR_ERR_FORMAT, names[i], "missing");
+        refuse((tiny_options){.poison = names[i], .poison_value = NAN},
+               RMR_HEAD_CLASSIFY, RMR_ERR_RANGE, names[i], "NaN");
+        refuse((tiny_options){.reshape = names[i]}, RMR_HEAD_CLASSIFY,
+               RMR_ERR_FORMAT, names[i], "");
+    }
+}
+
+static void test_labels_that_do_not_fit(void **state)
+{
+    (void)state;
+    refuse((tiny_options){.num_labels = 4}, RMR_HEAD_CLASSIFY, RMR_ERR_FORMAT,
+           "\"classifier.weight\" has 4 outputs", "3 labels");
+    refuse((tiny_options){.config = ""}, RMR_HEAD_CLASSIFY, RMR_ERR_FORMAT,
+           "\"id2label\"", "2 labels");
+    refuse((tiny_options){.config = ", \"id2label\": 1"}, RMR_HEAD_CLASSIFY,
+           RMR_ERR_FORMAT, "/config.json", "\"id2label\"");
+    refuse((tiny_options){.config = ", \"problem_type\": \"x\""},
+           RMR_HEAD_CLASSIFY, RMR_ERR_FORMAT, "/config.json",
+           "\"problem_type\"");
+}
+
+static void test_heads_of_another_kind(void **state)
+{
+    (void)state;
+    rmr_error err = {0};
+    rmr_head_kind kind;
+    refuse((tiny_options){.head = TAGGER}, RMR_HEAD_CLASSIFY, RMR_ERR_FORMAT,
+           "\"architectures\"", "text-classification");
+    refuse((tiny_options){.head = CLASSIFIER}, RMR_HEAD_TOKENS, RMR_ERR_FORMAT,
+           "\"architectures\"", "token-classification");
+    refuse((tiny_options){.head = "BertModel"}, RMR_HEAD_TOKENS, RMR_ERR_FORMAT,
+           "/config.json", "\"architectures\"");
+    refuse((tiny_options){.head = "x\"], \"x\": [\""}, RMR_HEAD_CLASSIFY,
+           RMR_ERR_FORMAT, "\"architectures\"", "text-classification");
+    tiny_model *tiny = tiny_model_new(
+        &(tiny_options){.config = ", \"architectures\": \"Bert\""});
+    expect_failure(rmr_head_find(&kind, tiny->directory, &err), &err,
+                   RMR_ERR_FORMAT, "/config.json", "\"architectures\"");
+    tiny_write_text(tiny->directory, "config.json", "{}");
+    expect_ok(rmr_head_find(&kind, tiny->directory, &err), &err);
+    assert_int_equal(kind, RMR_HEAD_NONE);
+    tiny_remove(tiny->directory, "config.json");
+    expect_failure(rmr_head_find(&kind, tiny->directory, &err), &err,
+                   RMR_ERR_IO, "/config.json");
+    tiny_model_free(tiny);
+}
+
+static void test_architecture_without_heads(void **state)
+{
+    (void)state;
+    rmr_error err = {0};
+    rmr_head *head;
+    tiny_model *tiny = tiny_model_new(&(tiny_options){.head = CLASSIFIER});
+    rmr_model *model = load(tiny);
+    rmr_arch bare = *model->arch;
+    bare.heads = NULL;
+    model->arch = &bare;
+    expect_failure(rmr_head_bind(&head, RMR_HEAD_CLASSIFY, model, &err), &err,
+                   RMR_ERR_UNSUPPORTED, "/config.json", "text-classification",
+                   "\"bert\"");
+    rmr_model_unload(model);
+    tiny_model_free(tiny);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_labels_that_are_refused),
+        cmocka_unit_test(test_problem_types),
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_tensors_that_do_not_fit),
+        cmocka_unit_test(test_labels_that_do_not_fit),
+        cmocka_unit_test(test_heads_of_another_kind),
+        cmocka_unit_test(test_architecture_without_heads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
