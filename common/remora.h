@@ -83,11 +83,13 @@ typedef enum rmr_dtype {
     RMR_DTYPE_INT4     /* weights of half a byte, each token's values a byte */
 } rmr_dtype;
 
-typedef enum rmr_pooling {
-    RMR_POOLING_CLS = 1, /* the first token's vector */
-    RMR_POOLING_MEAN,    /* the mean over all tokens */
-    RMR_POOLING_MAX      /* the maximum over all tokens, per component */
-} rmr_pooling;
+/* How two vectors of a model are compared: the larger, the more alike. */
+typedef enum rmr_similarity {
+    RMR_SIMILARITY_COSINE = 0,
+    RMR_SIMILARITY_DOT,       /* the product of vectors as they are */
+    RMR_SIMILARITY_EUCLIDEAN, /* less the distance */
+    RMR_SIMILARITY_MANHATTAN  /* less the sum of the differences */
+} rmr_similarity;
 
 /* Reads "f32", "bf16", "int8" or "int4" into *dtype. UNSUPPORTED for any other
  * name. */
@@ -97,8 +99,14 @@ RMR_API rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype,
 /* "f32", "bf16", "int8", "int4". */
 RMR_API const char *rmr_dtype_name(rmr_dtype dtype);
 
-/* "cls", "mean", "max". */
-RMR_API const char *rmr_pooling_name(rmr_pooling pooling);
+/* Reads "cosine", "dot", "euclidean" or "manhattan" into *similarity.
+ * UNSUPPORTED for any other name. */
+RMR_API rmr_status rmr_similarity_parse(const char *name,
+                                        rmr_similarity *similarity,
+                                        rmr_error *err);
+
+/* "cosine", "dot", "euclidean", "manhattan". */
+RMR_API const char *rmr_similarity_name(rmr_similarity similarity);
 
 /* An opened model: immutable, reference counted, shared by the process. */
 typedef struct rmr_model rmr_model;
@@ -110,6 +118,12 @@ typedef struct rmr_model_options {
     const char *sha256; /* 64 hex digits that model.safetensors must have, or
                          * NULL; refused for sharded weights */
     int tokenizer_only; /* 1: nothing but the tokenizer; default 0 */
+    /* How token vectors become one, where there is no modules.json to say so:
+     * "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean",
+     * "lasttoken", or several joined by "+". NULL: as modules.json says, else
+     * mean, and pooling_guessed tells so. Another than modules.json's is
+     * UNSUPPORTED. */
+    const char *pooling;
 } rmr_model_options;
 
 RMR_API void rmr_model_options_init(rmr_model_options *options);
@@ -172,21 +186,30 @@ typedef struct rmr_model_info {
     const char *path;         /* as first opened */
     const char *architecture; /* config.json's model_type: "bert" */
     rmr_dtype dtype;
-    rmr_pooling pooling;
-    int pooling_guessed;     /* no 1_Pooling: mean was assumed */
-    int normalize;           /* the model ends with L2 normalisation */
-    uint32_t dim;            /* components of an embedding */
-    uint32_t max_tokens;     /* longest sequence, special tokens included */
-    uint32_t vocab_size;     /* rows of the embedding table */
-    uint32_t num_layers;     /* config.json's num_hidden_layers */
-    uint32_t num_heads;      /* config.json's num_attention_heads */
-    uint32_t hidden_size;    /* config.json's hidden_size */
-    uint64_t num_parameters; /* in the tensors that are used */
-    uint64_t bytes;          /* of weights: mapped and converted */
+    const char *pooling;        /* as rmr_model_options has it */
+    int pooling_guessed;        /* no 1_Pooling: mean was assumed */
+    int normalize;              /* the model ends with L2 normalisation */
+    uint32_t dim;               /* components of an embedding */
+    uint32_t max_tokens;        /* longest sequence, special tokens included */
+    uint32_t vocab_size;        /* rows of the embedding table */
+    uint32_t num_layers;        /* config.json's num_hidden_layers */
+    uint32_t num_heads;         /* config.json's num_attention_heads */
+    uint32_t hidden_size;       /* config.json's hidden_size */
+    uint64_t num_parameters;    /* in the tensors that are used */
+    uint64_t bytes;             /* of weights: mapped and converted */
+    rmr_similarity similarity;  /* that its vectors are made for */
+    const char *default_prompt; /* the name of the prompt that texts get where
+                                 * none is asked for; or NULL */
 } rmr_model_info;
 
 /* Set info->size before the call; fields beyond it are left alone. */
 RMR_API void rmr_model_get_info(const rmr_model *model, rmr_model_info *info);
+
+/* The prompts that the model names, and "query" and "document", which are
+ * empty unless it says otherwise. Both live as long as the model; *text may
+ * hold NUL. Returns 1; 0, with NULL in *name, when there are no more. */
+RMR_API int rmr_model_prompt(const rmr_model *model, size_t index,
+                             const char **name, rmr_text *text);
 
 /* ------------------------------------------------------------------ tokens */
 
@@ -413,10 +436,16 @@ typedef enum rmr_normalize {
 typedef struct rmr_embed_options {
     size_t size;
     uint32_t dimensions;     /* keep the first n components, then normalise;
-                              * 0: all */
+                              * 0: the model's dim */
     rmr_normalize normalize; /* default RMR_NORMALIZE_MODEL */
     rmr_truncate truncate;   /* default RMR_TRUNCATE_END */
     uint64_t timeout_ms;     /* from now; 0: none */
+    /* What comes before each text, and is cut with it: the prompt of that
+     * name, or this text, where data is not NULL; with neither, the model's
+     * default_prompt; with an empty one, none. RANGE for both, and for a name
+     * that the model does not have. */
+    const char *prompt_name;
+    rmr_text prompt;
 } rmr_embed_options;
 
 RMR_API void rmr_embed_options_init(rmr_embed_options *options);
@@ -503,7 +532,8 @@ typedef struct rmr_http_reply {
  * body is copied. A job that was accepted always has a reply, an OpenAI error
  * object when it failed. Errors here: BUSY, TOO_LONG, NOMEM.
  * Contract: https://platform.openai.com/docs/api-reference/embeddings with
- * `truncate` (false, true, "NONE", "START", "END") and `normalize` added.
+ * `truncate` (false, true, "NONE", "START", "END"), `normalize`, `prompt_name`
+ * and `prompt` added.
  */
 RMR_API rmr_status rmr_http_embeddings_start(rmr_engine *engine,
                                              const char *body, size_t len,
@@ -548,6 +578,12 @@ RMR_API size_t rmr_format_f32(float value, char buf[RMR_F32_CHARS]);
 /* Cosine similarity of two vectors of n components, accumulated in double; 0
  * when either has no length, NaN when either holds one. */
 RMR_API double rmr_cosine(const float *a, const float *b, size_t n);
+
+/* How alike two vectors of n components are, accumulated in double; as
+ * sentence-transformers has it, distances with their sign turned. NaN when
+ * either holds one. */
+RMR_API double rmr_compare(rmr_similarity similarity, const float *a,
+                           const float *b, size_t n);
 
 /* CPUs this process may use, by affinity and cgroup quota; at least 1. */
 RMR_API uint32_t rmr_cpu_count(void);

@@ -231,7 +231,7 @@ static int models_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
         sqlite3_result_int64(ctx, model->info.max_tokens);
         break;
     case COLUMN_POOLING:
-        result_string(ctx, rmr_pooling_name(model->info.pooling));
+        result_string(ctx, model->info.pooling);
         break;
     case COLUMN_NORMALIZE:
         sqlite3_result_int(ctx, model->info.normalize);

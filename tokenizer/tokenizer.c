@@ -188,6 +188,12 @@ uint32_t rmr_tokenizer_id_limit(const rmr_tokenizer *tokenizer)
     return tokenizer->id_limit;
 }
 
+int rmr_tokenizer_is_special(const rmr_tokenizer *tokenizer, uint32_t id)
+{
+    const rmr_added_token *added = rmr_added_token_by_id(&tokenizer->added, id);
+    return added && added->special;
+}
+
 int rmr_tokenizer_lowercases(const rmr_tokenizer *tokenizer)
 {
     return rmr_normalizer_lowercases(&tokenizer->normalizer);

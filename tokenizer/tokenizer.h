@@ -35,6 +35,9 @@ void rmr_tokenizer_close(rmr_tokenizer *tokenizer);
 /* One more than the largest id that encoding can give. */
 uint32_t rmr_tokenizer_id_limit(const rmr_tokenizer *tokenizer);
 
+/* 1 when the id is that of an added token that is special. */
+int rmr_tokenizer_is_special(const rmr_tokenizer *tokenizer, uint32_t id);
+
 /* 1 when the normalizer lower-cases all text. */
 int rmr_tokenizer_lowercases(const rmr_tokenizer *tokenizer);
 

@@ -46,7 +46,7 @@ static void row_number(cli_output *out, const char *label, uint64_t value)
 static const char *pooling_words(const rmr_model_info *info, char *buf,
                                  size_t cap)
 {
-    snprintf(buf, cap, "%s%s", rmr_pooling_name(info->pooling),
+    snprintf(buf, cap, "%s%s", info->pooling,
              info->pooling_guessed ? " (assumed: there is no 1_Pooling)" : "");
     return buf;
 }
@@ -110,7 +110,7 @@ static void write_json(cli_output *out, const rmr_model_info *info)
     json_string(out, "dtype", rmr_dtype_name(info->dtype));
     json_number(out, "dim", info->dim);
     json_number(out, "max_tokens", info->max_tokens);
-    json_string(out, "pooling", rmr_pooling_name(info->pooling));
+    json_string(out, "pooling", info->pooling);
     json_bool(out, "pooling_guessed", info->pooling_guessed);
     json_bool(out, "normalize", info->normalize);
     json_number(out, "num_layers", info->num_layers);

@@ -272,7 +272,8 @@ rmr_status rmr_config_read(rmr_config *config, const char *directory,
     }
     rmr_free(path);
     config->max_tokens = config->max_positions;
-    config->pooling = RMR_POOLING_MEAN;
+    rmr_poolings_set(&config->pooling, RMR_POOLING_MEAN);
     config->pooling_guessed = 1;
+    config->output_size = config->dim = config->hidden_size;
     return status;
 }

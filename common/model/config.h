@@ -7,6 +7,8 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "common/model/pooling.h"
+#include "common/model/sentence.h"
 #include "kernels/kern.h"
 
 enum { RMR_MODEL_TYPE_CHARS = 32 };
@@ -31,11 +33,17 @@ typedef struct rmr_config {
     rmr_activation hidden_act;               /* of the intermediate layer */
     float layer_norm_eps;
     uint32_t max_tokens; /* what sentence-transformers cuts at */
-    rmr_pooling pooling;
-    int pooling_guessed; /* nothing said how to pool */
-    int normalize;       /* a Normalize module ends the model */
-    int do_lower_case;   /* sentence_bert_config.json's */
-    int is_quantized;    /* by rmr_model_quantize, to stored_dtype */
+    int has_modules;     /* there is a modules.json */
+    rmr_poolings pooling;
+    int pooling_guessed;                        /* nothing said how to pool */
+    rmr_module_config modules[RMR_MAX_MODULES]; /* after pooling */
+    size_t num_modules;
+    int normalize;        /* a Normalize module ends the model, behind these */
+    uint32_t output_size; /* components of what the modules give, */
+    uint32_t dim;         /* and of what is kept of it: truncate_dim */
+    rmr_similarity similarity; /* similarity_fn_name */
+    int do_lower_case;         /* sentence_bert_config.json's */
+    int is_quantized;          /* by rmr_model_quantize, to stored_dtype */
     rmr_dtype stored_dtype;
 } rmr_config;
 
@@ -74,9 +82,9 @@ rmr_status rmr_config_read_bert(rmr_config *config, rmr_json_source source,
 rmr_status rmr_config_read(rmr_config *config, const char *directory,
                            rmr_error *err);
 
-/* Reads modules.json, the modules' own files, sentence_bert_config.json and
- * tokenizer_config.json, where present, over a config that rmr_config_read
- * filled. Same errors. */
+/* Reads modules.json, the modules' own files, sentence_bert_config.json,
+ * config_sentence_transformers.json but for prompts, and tokenizer_config.json,
+ * where present, over a config that rmr_config_read filled. Same errors. */
 rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
                                    rmr_error *err);
 

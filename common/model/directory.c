@@ -209,6 +209,8 @@ static int is_wanted(const char *name, int is_top)
         return 0;
     if (ends_with(name, ".index.json"))
         return 0;
+    if (!is_top && strcmp(name, "model.safetensors") == 0)
+        return 1; /* a module's own */
     return ends_with(name, ".json") || ends_with(name, ".txt") ||
            ends_with(name, ".model");
 }

@@ -16,8 +16,8 @@ rmr_status rmr_directory_check_absent(const char *directory, rmr_error *err);
  * Writes model.safetensors with these tensors, in an order of its own;
  * config.json, the source's with a "quantization_config" that says `dtype`; and
  * copies of the source's other .json, .txt and .model files, those of its
- * folders too. The directory appears whole or not at all. Errors: IO, FORMAT,
- * NOMEM.
+ * folders too, and these folders' model.safetensors. The directory appears
+ * whole or not at all. Errors: IO, FORMAT, NOMEM.
  */
 rmr_status rmr_directory_write(const char *directory, const char *source,
                                rmr_tensor_list *tensors, rmr_dtype dtype,

@@ -12,19 +12,6 @@
 #include "common/base/alloc.h"
 #include "common/base/file.h"
 
-const char *rmr_pooling_name(rmr_pooling pooling)
-{
-    switch (pooling) {
-    case RMR_POOLING_CLS:
-        return "cls";
-    case RMR_POOLING_MEAN:
-        return "mean";
-    case RMR_POOLING_MAX:
-        return "max";
-    }
-    return "unknown";
-}
-
 void rmr_model_options_init(rmr_model_options *options)
 {
     memset(options, 0, sizeof *options);
@@ -37,6 +24,8 @@ void rmr_model_unload(rmr_model *model)
         return;
     if (model->arch)
         model->arch->unbind(model->bound);
+    rmr_sentence_close(&model->sentence);
+    rmr_prompts_free(&model->prompts);
     rmr_tokenizer_close(model->tokenizer);
     rmr_weights_close(model->weights);
     rmr_free(model->path);
@@ -162,7 +151,45 @@ static rmr_status choose_dtype(rmr_model *model, rmr_error *err)
     return RMR_OK;
 }
 
-static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
+/* Pooling that was asked for. */
+static rmr_status choose_pooling(rmr_model *model, const char *pooling,
+                                 rmr_error *err)
+{
+    rmr_config *config = &model->config;
+    rmr_poolings asked = {0};
+    if (!pooling)
+        return RMR_OK;
+    rmr_status status = rmr_poolings_parse(&asked, "pooling", pooling, err);
+    if (status)
+        return status;
+    if (config->pooling_guessed) {
+        config->pooling = asked;
+        config->pooling_guessed = 0;
+        config->output_size = config->dim =
+            config->hidden_size * (uint32_t)asked.count;
+    } else if (strcmp(asked.name, config->pooling.name) != 0) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s/modules.json says that pooling is %s, not %s",
+                        model->path, config->pooling.name, asked.name);
+    }
+    return RMR_OK;
+}
+
+static rmr_status open_sentence(rmr_model *model, rmr_error *err)
+{
+    const rmr_config *config = &model->config;
+    rmr_status status = rmr_prompts_read(
+        &model->prompts, config->has_modules ? model->path : NULL, err);
+    if (status)
+        return status;
+    return rmr_sentence_open(
+        &model->sentence, model->path, config->modules, config->num_modules,
+        config->hidden_size * (uint32_t)config->pooling.count, &model->kern,
+        err);
+}
+
+static rmr_status load(rmr_model *model, const rmr_model_options *options,
+                       rmr_error *err)
 {
     rmr_status status = check_directory(model->path, err);
     if (!status)
@@ -172,13 +199,18 @@ static rmr_status load(rmr_model *model, const char *sha256, rmr_error *err)
     if (!status)
         status = rmr_config_read_modules(&model->config, model->path, err);
     if (!status)
+        status = choose_pooling(model, options->pooling, err);
+    if (!status)
+        status = open_sentence(model, err);
+    if (!status)
         status = open_tokenizer(model, err);
     if (!status)
         status = check_vocabulary(model, err);
     if (!status)
         status = check_encodings(model, err);
     if (!status)
-        status = rmr_weights_open(&model->weights, model->path, sha256, err);
+        status = rmr_weights_open(&model->weights, model->path, options->sha256,
+                                  err);
     if (status)
         return status;
     const rmr_arch *arch =
@@ -208,7 +240,7 @@ rmr_status rmr_model_load(rmr_model **out, const char *path,
     else if (options->tokenizer_only)
         status = load_tokenizer(model, err);
     else
-        status = load(model, options->sha256, err);
+        status = load(model, options, err);
     if (status) {
         rmr_model_unload(model);
         return status;
@@ -226,19 +258,55 @@ void rmr_model_get_info(const rmr_model *model, rmr_model_info *info)
         .path = model->path,
         .architecture = config->model_type,
         .dtype = model->dtype,
-        .pooling = config->pooling,
+        .pooling = config->pooling.name,
         .pooling_guessed = config->pooling_guessed,
         .normalize = config->normalize,
-        .dim = config->hidden_size,
+        .dim = config->dim,
         .max_tokens = config->max_tokens,
         .vocab_size = config->vocab_size,
         .num_layers = config->num_hidden_layers,
         .num_heads = config->num_attention_heads,
         .hidden_size = config->hidden_size,
-        .num_parameters = weights ? rmr_weights_num_parameters(weights) : 0,
-        .bytes = weights ? rmr_weights_bytes(weights) : 0,
+        .num_parameters = (weights ? rmr_weights_num_parameters(weights) : 0) +
+                          rmr_sentence_num_parameters(&model->sentence),
+        .bytes = (weights ? rmr_weights_bytes(weights) : 0) +
+                 rmr_sentence_bytes(&model->sentence),
+        .similarity = config->similarity,
+        .default_prompt =
+            model->prompts.chosen ? model->prompts.chosen->name : NULL,
     };
     memcpy(info, &full, info->size < sizeof full ? info->size : sizeof full);
+}
+
+int rmr_model_prompt(const rmr_model *model, size_t index, const char **name,
+                     rmr_text *text)
+{
+    int found = index < model->prompts.count;
+    const rmr_prompt *prompt = found ? &model->prompts.items[index] : NULL;
+    *name = found ? prompt->name : NULL;
+    *text = found ? (rmr_text){prompt->text, prompt->len} : (rmr_text){0};
+    return found;
+}
+
+/* As sentence-transformers counts it: without a special token at the end. */
+rmr_status rmr_model_count_prompt(const rmr_model *model, rmr_text prompt,
+                                  uint32_t *count, rmr_error *err)
+{
+    const rmr_config *config = &model->config;
+    rmr_encoding encoding = {0};
+    *count = 0;
+    if (!prompt.len || !config->pooling.exclude_prompt)
+        return RMR_OK;
+    rmr_status status = rmr_tokenizer_encode(model->tokenizer, prompt.data,
+                                             prompt.len, config->max_tokens,
+                                             RMR_TRUNCATE_END, &encoding, err);
+    if (!status && encoding.count) {
+        uint32_t last = encoding.tokens[encoding.count - 1].id;
+        *count = (uint32_t)encoding.count -
+                 (uint32_t)rmr_tokenizer_is_special(model->tokenizer, last);
+    }
+    rmr_encoding_free(&encoding);
+    return status;
 }
 
 void rmr_workspace_free(rmr_workspace *workspace)
@@ -262,23 +330,6 @@ static rmr_status reserve(rmr_workspace *workspace, size_t bytes,
     return RMR_OK;
 }
 
-static void pool(const rmr_model *model, const float *rows, size_t count,
-                 float *vector)
-{
-    size_t columns = model->config.hidden_size;
-    switch (model->config.pooling) {
-    case RMR_POOLING_CLS:
-        memcpy(vector, rows, columns * sizeof *vector);
-        break;
-    case RMR_POOLING_MEAN:
-        model->kern.mean_rows(count, columns, rows, vector);
-        break;
-    case RMR_POOLING_MAX:
-        model->kern.max_rows(count, columns, rows, vector);
-        break;
-    }
-}
-
 static int all_finite(const float *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -288,31 +339,60 @@ static int all_finite(const float *values, size_t count)
     return 1;
 }
 
+/* Cuts a text's vector and gives it its length. */
+static void finish(const rmr_kern *kern, size_t size, float *values,
+                   rmr_vector *vector)
+{
+    if (vector->normalize != RMR_UNIT_NEVER)
+        kern->l2_normalize(vector->normalize == RMR_UNIT_BEFORE_CUT
+                               ? size
+                               : vector->dimensions,
+                           values);
+    vector->finite = all_finite(values, vector->dimensions);
+    if (vector->finite)
+        memcpy(vector->values, values, vector->dimensions * sizeof *values);
+}
+
+/* What comes after the encoder: pooled is [num_seqs, widest], as is scratch. */
+static void run_sentence(const rmr_model *model, const rmr_batch *batch,
+                         const float *rows, float *pooled, float *scratch,
+                         rmr_vector *vectors)
+{
+    const rmr_config *config = &model->config;
+    size_t hidden = config->hidden_size;
+    size_t size = hidden * config->pooling.count;
+    for (size_t s = 0; s < batch->num_seqs; s++) {
+        size_t begin = batch->cu_seqlens[s], end = batch->cu_seqlens[s + 1];
+        rmr_pool(&config->pooling, &model->kern, end - begin, hidden,
+                 vectors[s].prompt_tokens, rows + begin * hidden,
+                 pooled + s * size);
+    }
+    float *out = rmr_sentence_run(&model->sentence, &model->kern,
+                                  batch->num_seqs, pooled, scratch);
+    for (size_t s = 0; s < batch->num_seqs; s++)
+        finish(&model->kern, config->output_size, out + s * config->output_size,
+               &vectors[s]);
+}
+
 rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
                            rmr_vector *vectors, rmr_workspace *workspace,
                            rmr_stop *stop, void *context, rmr_error *err)
 {
-    size_t hidden = model->config.hidden_size;
+    const rmr_config *config = &model->config;
+    size_t widest = config->hidden_size * config->pooling.count;
+    if (model->sentence.widest > widest)
+        widest = model->sentence.widest;
+    size_t pooled = batch->num_seqs * widest * sizeof(float);
     size_t needed = model->arch->scratch_bytes(
         model->bound, batch, rmr_team_members(workspace->team));
-    rmr_status status =
-        reserve(workspace, needed + hidden * sizeof(float), err);
+    rmr_status status = reserve(workspace, needed + 2 * pooled, err);
     if (status)
         return status;
-    const float *rows = workspace->bytes;
-    float *pooled = (float *)((char *)workspace->bytes + needed);
     if (model->arch->forward(model->bound, batch, workspace->bytes,
                              workspace->team, stop, context))
         return rmr_fail(err, RMR_ERR_CANCELED, "the batch was canceled");
-    for (size_t s = 0; s < batch->num_seqs; s++) {
-        size_t begin = batch->cu_seqlens[s], end = batch->cu_seqlens[s + 1];
-        rmr_vector *vector = &vectors[s];
-        pool(model, rows + begin * hidden, end - begin, pooled);
-        if (vector->normalize)
-            model->kern.l2_normalize(vector->dimensions, pooled);
-        vector->finite = all_finite(pooled, vector->dimensions);
-        if (vector->finite)
-            memcpy(vector->values, pooled, vector->dimensions * sizeof *pooled);
-    }
+    char *after = (char *)workspace->bytes + needed;
+    run_sentence(model, batch, workspace->bytes, (float *)after,
+                 (float *)(after + pooled), vectors);
     return RMR_OK;
 }

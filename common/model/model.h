@@ -10,6 +10,7 @@
 #include "common/base/team.h"
 #include "common/model/arch.h"
 #include "common/model/config.h"
+#include "common/model/prompts.h"
 #include "common/model/safetensors.h"
 #include "kernels/kern.h"
 #include "tokenizer/tokenizer.h"
@@ -20,8 +21,10 @@ struct rmr_model {
     rmr_config config;
     rmr_weights *weights;
     rmr_tokenizer *tokenizer;
-    const rmr_arch *arch; /* NULL: the tokenizer alone */
-    void *bound;          /* the architecture's own */
+    const rmr_arch *arch;  /* NULL: the tokenizer alone */
+    void *bound;           /* the architecture's own */
+    rmr_sentence sentence; /* what comes after pooling */
+    rmr_prompts prompts;
     rmr_kern kern;
     _Atomic size_t references; /* the registry's */
 };
@@ -41,14 +44,27 @@ typedef struct rmr_workspace {
 
 void rmr_workspace_free(rmr_workspace *workspace);
 
+/* When a vector is brought to unit length. */
+typedef enum rmr_unit_length {
+    RMR_UNIT_NEVER,
+    RMR_UNIT_AFTER_CUT,
+    RMR_UNIT_BEFORE_CUT
+} rmr_unit_length;
+
 /* How one sequence's vector is wanted, where it goes, what became of it. */
 typedef struct rmr_vector {
-    uint32_t dimensions; /* 1 to hidden_size */
-    int normalize;       /* to unit length, after cutting */
-    float *values;       /* [dimensions], the caller's */
-    int finite;          /* set: 0 when a component was NaN or infinite, and
-                          * values was left alone */
+    uint32_t dimensions;       /* 1 to output_size: where it is cut */
+    rmr_unit_length normalize; /* to unit length */
+    uint32_t prompt_tokens;    /* that pooling leaves out */
+    float *values;             /* [dimensions], the caller's */
+    int finite; /* set: 0 when a component was NaN or infinite, and
+                 * values was left alone */
 } rmr_vector;
+
+/* How many of a text's tokens pooling leaves out where it comes after this
+ * prompt: 0 unless the model says so. Errors: NOMEM. */
+rmr_status rmr_model_count_prompt(const rmr_model *model, rmr_text prompt,
+                                  uint32_t *count, rmr_error *err);
 
 /*
  * Runs the encoder over a batch with at least one sequence, each of 1 to

@@ -4,6 +4,7 @@
  * must never guess what a module that it does not know would have done.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +18,8 @@
 typedef struct reader {
     const char *directory;
     rmr_config *config;
-    int has_pooling; /* a Pooling module was read */
+    int has_pooling;           /* a Pooling module was read */
+    rmr_module_config *module; /* that is being read, after pooling */
     rmr_error *err;
 } reader;
 
@@ -59,62 +61,8 @@ static rmr_status read_file(reader *r, const char *name, const file_kind *kind,
     return status;
 }
 
-static rmr_status set_pooling(reader *r, rmr_json_source source,
-                              const char *mode)
-{
-    static const struct {
-        const char *name;
-        rmr_pooling pooling;
-    } modes[] = {{"cls", RMR_POOLING_CLS},
-                 {"mean", RMR_POOLING_MEAN},
-                 {"max", RMR_POOLING_MAX}};
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        if (strcmp(mode, modes[i].name) == 0) {
-            r->config->pooling = modes[i].pooling;
-            r->config->pooling_guessed = 0;
-            return RMR_OK;
-        }
-    }
-    return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
-                    "%s: the pooling mode \"%s\" is not supported; cls, mean "
-                    "and max are",
-                    source.name, mode);
-}
-
-/* The older form: one boolean per mode, of which one must be true. */
-static rmr_status read_pooling_flags(reader *r, rmr_json_source source)
-{
-    static const struct {
-        const char *field, *mode;
-    } flags[] = {
-        {"pooling_mode_cls_token", "cls"},
-        {"pooling_mode_max_tokens", "max"},
-        {"pooling_mode_mean_tokens", "mean"},
-        {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"},
-        {"pooling_mode_weightedmean_tokens", "weightedmean"},
-        {"pooling_mode_lasttoken", "lasttoken"},
-    };
-    const char *chosen = NULL;
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        int on;
-        rmr_status status =
-            rmr_json_get_bool(source, flags[i].field, 0, &on, r->err);
-        if (status)
-            return status;
-        if (on && chosen) {
-            return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
-                            "%s: \"%s\" comes on top of another mode; one "
-                            "pooling mode at a time is supported",
-                            source.name, flags[i].field);
-        }
-        chosen = on ? flags[i].mode : chosen;
-    }
-    return set_pooling(r, source, chosen ? chosen : "mean");
-}
-
 static rmr_status read_pooling(reader *r, rmr_json_source source)
 {
-    const json_t *mode = json_object_get(source.object, "pooling_mode");
     int64_t dimension = r->config->hidden_size;
     const char *field = json_object_get(source.object, "embedding_dimension")
                             ? "embedding_dimension"
@@ -130,18 +78,11 @@ static rmr_status read_pooling(reader *r, rmr_json_source source)
                         source.name, field, (long long)dimension,
                         r->config->hidden_size);
     }
-    if (!mode)
-        return read_pooling_flags(r, source);
-    if (json_array_size(mode) == 1)
-        mode = json_array_get(mode, 0);
-    const char *name = json_string_value(mode);
-    if (!name || strlen(name) != json_string_length(mode)) {
-        return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
-                        "%s: \"pooling_mode\" must be one mode: cls, mean or "
-                        "max",
-                        source.name);
-    }
-    return set_pooling(r, source, name);
+    status = rmr_poolings_read(&r->config->pooling, source, r->err);
+    r->config->pooling_guessed = 0;
+    r->config->output_size =
+        r->config->hidden_size * (uint32_t)r->config->pooling.count;
+    return status;
 }
 
 /* A string field that may be absent, or have one value. */
@@ -158,7 +99,8 @@ static rmr_status expect_value(reader *r, rmr_json_source source,
                     source.name, field, value, only);
 }
 
-static rmr_status read_normalize(reader *r, rmr_json_source source)
+/* The embedding is what a module takes and gives. */
+static rmr_status expect_embedding(reader *r, rmr_json_source source)
 {
     rmr_status status =
         expect_value(r, source, "module_input_name", "sentence_embedding");
@@ -168,10 +110,72 @@ static rmr_status read_normalize(reader *r, rmr_json_source source)
     return status;
 }
 
+/* A size of the module's input, which is what came before it. */
+static rmr_status expect_size(reader *r, rmr_json_source source,
+                              const char *field)
+{
+    int64_t size;
+    rmr_status status = rmr_json_get_int(source, field, 1, 1 << 16,
+                                         RMR_JSON_REQUIRED, &size, r->err);
+    if (status || size == r->config->output_size)
+        return status;
+    return rmr_fail(r->err, RMR_ERR_FORMAT,
+                    "%s: \"%s\" is %lld where %u components come in",
+                    source.name, field, (long long)size,
+                    r->config->output_size);
+}
+
+static rmr_status read_activation(reader *r, rmr_json_source source)
+{
+    const json_t *given = json_object_get(source.object, "activation_function");
+    const char *name = "torch.nn.modules.activation.Tanh";
+    rmr_status status = RMR_OK;
+    if (given && !json_is_string(given))
+        return rmr_fail(r->err, RMR_ERR_FORMAT,
+                        "%s: \"activation_function\" must be a string",
+                        source.name);
+    if (given)
+        status = rmr_json_get_string(source, "activation_function", NULL, &name,
+                                     r->err);
+    r->module->activation = status ? NULL : rmr_module_activation(name);
+    if (status || r->module->activation)
+        return status;
+    return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
+                    "%s: \"activation_function\" \"%s\" is not supported; of "
+                    "torch.nn Identity, Tanh, ReLU, GELU, SiLU, Sigmoid, ELU, "
+                    "LeakyReLU, Mish and Softplus are",
+                    source.name, name);
+}
+
+static rmr_status read_dense(reader *r, rmr_json_source source)
+{
+    rmr_module_config *m = r->module;
+    int64_t out;
+    rmr_status status = expect_embedding(r, source);
+    if (!status)
+        status = expect_size(r, source, "in_features");
+    if (!status)
+        status = rmr_json_get_int(source, "out_features", 1, 1 << 16,
+                                  RMR_JSON_REQUIRED, &out, r->err);
+    if (!status)
+        status = rmr_json_get_bool(source, "bias", 1, &m->has_bias, r->err);
+    if (!status)
+        status = rmr_json_get_bool(source, "use_residual", 0, &m->has_residual,
+                                   r->err);
+    if (!status)
+        status = read_activation(r, source);
+    if (!status)
+        m->out = r->config->output_size = (uint32_t)out;
+    return status;
+}
+
+static rmr_status read_layer_norm(reader *r, rmr_json_source source)
+{
+    return expect_size(r, source, "dimension");
+}
+
 static const file_kind pooling_file = {rmr_json_load_file, JSON_OBJECT,
                                        read_pooling};
-static const file_kind normalize_file = {rmr_json_load_file, JSON_OBJECT,
-                                         read_normalize};
 
 /* Reads the config.json of a module that lives in `path`. */
 static rmr_status read_module_file(reader *r, const char *path,
@@ -195,8 +199,50 @@ static int is_module(const char *type, const char *name)
            strcmp(last + 1, name) == 0;
 }
 
-/* One entry of modules.json, which must come in the order Transformer,
- * Pooling, and perhaps Normalize. */
+/* The modules that may come after pooling, in any order. */
+static const struct {
+    const char *name;
+    rmr_module_kind kind;
+    file_kind file;
+    rmr_status missing; /* what the absence of the file is */
+} after_pooling[] = {
+    {"Dense",
+     RMR_MODULE_DENSE,
+     {rmr_json_load_file, JSON_OBJECT, read_dense},
+     RMR_ERR_IO},
+    {"LayerNorm",
+     RMR_MODULE_LAYER_NORM,
+     {rmr_json_load_file, JSON_OBJECT, read_layer_norm},
+     RMR_ERR_IO},
+    {"Normalize",
+     RMR_MODULE_NORMALIZE,
+     {rmr_json_load_file, JSON_OBJECT, expect_embedding},
+     RMR_OK},
+};
+
+enum { NUM_AFTER_POOLING = sizeof after_pooling / sizeof *after_pooling };
+
+/* One of these; `which` says which. */
+static rmr_status read_after_pooling(reader *r, rmr_json_source entry,
+                                     const char *path, size_t which)
+{
+    rmr_config *c = r->config;
+    if (c->num_modules == RMR_MAX_MODULES ||
+        strlen(path) >= RMR_MODULE_PATH_CHARS)
+        return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
+                        "%s: more than %d modules, or paths of %d bytes, are "
+                        "not supported",
+                        entry.name, RMR_MAX_MODULES, RMR_MODULE_PATH_CHARS);
+    r->module = &c->modules[c->num_modules++];
+    *r->module = (rmr_module_config){.kind = after_pooling[which].kind,
+                                     .in = c->output_size,
+                                     .out = c->output_size};
+    snprintf(r->module->path, sizeof r->module->path, "%s", path);
+    return read_module_file(r, path, &after_pooling[which].file,
+                            after_pooling[which].missing);
+}
+
+/* One entry of modules.json, which must begin with Transformer and Pooling. */
 static rmr_status read_module(reader *r, rmr_json_source entry, size_t index)
 {
     const char *type, *path;
@@ -217,15 +263,27 @@ static rmr_status read_module(reader *r, rmr_json_source entry, size_t index)
         r->has_pooling = 1;
         return read_module_file(r, path, &pooling_file, RMR_ERR_IO);
     }
-    if (index == 2 && is_module(type, "Normalize")) {
-        r->config->normalize = 1;
-        return read_module_file(r, path, &normalize_file, RMR_OK);
+    for (size_t i = 0; i < NUM_AFTER_POOLING && index > 1; i++) {
+        if (is_module(type, after_pooling[i].name))
+            return read_after_pooling(r, entry, path, i);
     }
+    if (index > 1 && is_module(type, "Dropout"))
+        return RMR_OK; /* for training */
     return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
                     "%s: module %zu, \"%s\" in \"%s\", is not supported there; "
-                    "Transformer in the directory itself, Pooling and "
-                    "Normalize are, in this order",
+                    "Transformer in the directory itself, Pooling, and then "
+                    "Dense, LayerNorm, Normalize and Dropout are",
                     entry.name, index, type, path);
+}
+
+/* A Normalize at the end is left to whoever asks for vectors. */
+static void take_last_normalize(rmr_config *c)
+{
+    while (c->num_modules &&
+           c->modules[c->num_modules - 1].kind == RMR_MODULE_NORMALIZE) {
+        c->normalize = 1;
+        c->num_modules--;
+    }
 }
 
 static rmr_status read_modules(reader *r, rmr_json_source source)
@@ -237,6 +295,8 @@ static rmr_status read_modules(reader *r, rmr_json_source source)
         if (status)
             return status;
     }
+    take_last_normalize(r->config);
+    r->config->dim = r->config->output_size;
     if (r->has_pooling)
         return RMR_OK;
     return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
@@ -339,36 +399,47 @@ static rmr_status read_sentence_bert(reader *r, rmr_json_source source)
     return status;
 }
 
-static rmr_status read_prompts(reader *r, rmr_json_source source)
+/* A name that it does not know is cosine to sentence-transformers too. */
+static rmr_status read_similarity(reader *r, rmr_json_source source)
 {
     const char *name;
     rmr_status status =
-        rmr_json_get_string(source, "default_prompt_name", "", &name, r->err);
-    if (status || !*name)
-        return status;
-    return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
-                    "%s: \"default_prompt_name\" is set, and prompts are not "
-                    "supported; set it to null and put the prompt before each "
-                    "text",
-                    source.name);
+        rmr_json_get_string(source, "similarity_fn_name", "", &name, r->err);
+    if (!status && rmr_similarity_parse(name, &r->config->similarity, NULL))
+        r->config->similarity = RMR_SIMILARITY_COSINE;
+    return status;
+}
+
+/* config_sentence_transformers.json, but for its prompts. */
+static rmr_status read_sentence_config(reader *r, rmr_json_source source)
+{
+    int64_t dim;
+    rmr_status status = read_similarity(r, source);
+    if (!status)
+        status = rmr_json_get_int(source, "truncate_dim", 1, UINT32_MAX,
+                                  r->config->dim, &dim, r->err);
+    if (!status && dim < r->config->dim)
+        r->config->dim = (uint32_t)dim;
+    return status;
 }
 
 static const file_kind sentence_bert_file = {rmr_json_load_file, JSON_OBJECT,
                                              read_sentence_bert};
-static const file_kind prompts_file = {rmr_json_load_file, JSON_OBJECT,
-                                       read_prompts};
+static const file_kind sentence_config_file = {rmr_json_load_file, JSON_OBJECT,
+                                               read_sentence_config};
 
 /* Without modules.json a directory is a plain encoder, and the other files of
  * sentence-transformers mean nothing. */
 static rmr_status read_modules_and_options(reader *r, rmr_json_source source)
 {
+    r->config->has_modules = 1;
     rmr_status status = read_modules(r, source);
     if (!status)
         status = read_file(r, "sentence_bert_config.json", &sentence_bert_file,
                            RMR_OK);
     if (!status)
         status = read_file(r, "config_sentence_transformers.json",
-                           &prompts_file, RMR_OK);
+                           &sentence_config_file, RMR_OK);
     return status;
 }
 

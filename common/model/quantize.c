@@ -132,7 +132,7 @@ static rmr_status run_text(runner *r, rmr_text text, rmr_error *err)
                        .num_seqs = 1,
                        .tokens = ends[1],
                        .longest = ends[1]};
-    rmr_vector vector = {.dimensions = config->hidden_size,
+    rmr_vector vector = {.dimensions = config->output_size,
                          .values = r->vector};
     return rmr_model_embed(r->model, &batch, &vector, &r->workspace, never,
                            NULL, err);
@@ -146,7 +146,7 @@ static rmr_status calibrate(rmr_quantizer *q, const rmr_model *model,
     runner r = {.model = model};
     rmr_status status = RMR_OK;
     r.ids = rmr_malloc_array(2 * (size_t)config->max_tokens, sizeof *r.ids);
-    r.vector = rmr_malloc_array(config->hidden_size, sizeof *r.vector);
+    r.vector = rmr_malloc_array(config->output_size, sizeof *r.vector);
     if (!r.ids || !r.vector)
         status = rmr_fail_nomem(err, "calibration");
     model->arch->watch(model->bound, &tap);

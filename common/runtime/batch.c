@@ -14,6 +14,7 @@ void rmr_worker_free(rmr_worker *worker)
     rmr_workspace_free(&worker->workspace);
     rmr_team_free(worker->team);
     pthread_cond_destroy(&worker->wake);
+    rmr_free(worker->text);
     rmr_free(worker->items);
     rmr_free(worker->ids);
     rmr_free(worker->type_ids);
@@ -66,17 +67,42 @@ static rmr_status reserve_tokens(rmr_worker *worker, size_t tokens,
     return RMR_OK;
 }
 
+/* The item's text behind its prompt. */
+static rmr_status join(rmr_worker *worker, const rmr_item *item, rmr_text *text,
+                       rmr_error *err)
+{
+    rmr_text prompt = item->job->prompt;
+    size_t total;
+    *text = item->job->texts[item->index];
+    if (!prompt.len)
+        return RMR_OK;
+    char *joined = rmr_add_size(prompt.len, text->len, &total)
+                       ? rmr_grow(worker->text, &worker->text_capacity, total,
+                                  sizeof *joined)
+                       : NULL;
+    if (!joined)
+        return rmr_fail_nomem(err, "a text and its prompt");
+    worker->text = joined;
+    memcpy(joined, prompt.data, prompt.len);
+    if (text->len)
+        memcpy(joined + prompt.len, text->data, text->len);
+    *text = (rmr_text){joined, total};
+    return RMR_OK;
+}
+
 static rmr_status encode(rmr_worker *worker, const rmr_item *item,
                          rmr_error *err)
 {
     const rmr_job *job = item->job;
     const rmr_model *model = job->model;
-    rmr_text text = job->texts[item->index];
     uint32_t limit = model->config.max_tokens;
     rmr_encoding *encoding = &worker->encoding;
-    rmr_status status =
-        rmr_tokenizer_encode(model->tokenizer, text.data, text.len, limit,
-                             job->truncate, encoding, err);
+    rmr_text text;
+    rmr_status status = join(worker, item, &text, err);
+    if (status)
+        return status;
+    status = rmr_tokenizer_encode(model->tokenizer, text.data, text.len, limit,
+                                  job->truncate, encoding, err);
     if (status == RMR_ERR_TOO_LONG) {
         return rmr_fail(err, status,
                         "input %zu is longer than the %u tokens that the model "

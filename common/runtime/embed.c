@@ -15,11 +15,14 @@ static void destroy_texts(rmr_job *job)
 
 static const rmr_job_kind embed_kind = {.destroy = destroy_texts};
 
-/* The list and the bytes of all texts in one block; *bytes is its size. */
-static rmr_text *copy_texts(const rmr_text *texts, size_t count, size_t *bytes)
+/* The list and the bytes of all texts in one block, and behind them those of
+ * the prompt, which is made to point there; *bytes is its size. */
+static rmr_text *copy_texts(const rmr_text *texts, size_t count,
+                            rmr_text *prompt, size_t *bytes)
 {
     size_t total;
-    if (!rmr_mul_size(count, sizeof *texts, &total))
+    if (!rmr_mul_size(count, sizeof *texts, &total) ||
+        !rmr_add_size(total, prompt->len, &total))
         return NULL;
     for (size_t i = 0; i < count; i++) {
         if (!rmr_add_size(total, texts[i].len, &total))
@@ -36,6 +39,10 @@ static rmr_text *copy_texts(const rmr_text *texts, size_t count, size_t *bytes)
         copy[i].len = texts[i].len;
         bytes_at += texts[i].len;
     }
+    if (prompt->len)
+        memcpy(bytes_at, prompt->data, prompt->len);
+    if (prompt->data)
+        prompt->data = bytes_at;
     *bytes = total;
     return copy;
 }
@@ -51,10 +58,10 @@ static rmr_embed_options complete_options(const rmr_embed_options *given)
 
 static rmr_status fill_job(rmr_job *job, rmr_model *model,
                            const rmr_text *texts, size_t count,
-                           const rmr_embed_options *options, rmr_error *err)
+                           rmr_embed_options *options, rmr_error *err)
 {
     size_t bytes = 0;
-    rmr_text *copy = copy_texts(texts, count, &bytes);
+    rmr_text *copy = copy_texts(texts, count, &options->prompt, &bytes);
     if (!copy)
         return rmr_fail_nomem(err, "the texts of a job");
     job->data = copy;

@@ -40,6 +40,8 @@ typedef struct rmr_worker {
     rmr_job *finished, *last_finished;
 
     /* The packed batch. */
+    char *text; /* [text_capacity]: a prompt, and a text behind it */
+    size_t text_capacity;
     rmr_encoding encoding;
     uint32_t *ids, *type_ids; /* [tokens_capacity] */
     size_t tokens_capacity;

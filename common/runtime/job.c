@@ -93,6 +93,10 @@ void rmr_job_cancel(rmr_job *job)
 static rmr_status check_options(const rmr_embed_options *options, size_t dim,
                                 rmr_error *err)
 {
+    if (options->prompt_name && options->prompt.data) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "prompt and prompt_name exclude each other");
+    }
     if (options->dimensions > dim) {
         return rmr_fail(err, RMR_ERR_RANGE,
                         "dimensions must be from 1 to %zu, not %u", dim,
@@ -109,6 +113,37 @@ static rmr_status check_options(const rmr_embed_options *options, size_t dim,
     return RMR_OK;
 }
 
+static rmr_status choose_prompt(rmr_job *job, const rmr_model *model,
+                                const rmr_embed_options *options,
+                                rmr_error *err)
+{
+    const rmr_prompt *prompt = model->prompts.chosen;
+    job->prompt = options->prompt;
+    if (options->prompt.data)
+        return RMR_OK;
+    if (options->prompt_name)
+        prompt = rmr_prompts_find(&model->prompts, options->prompt_name, err);
+    if (options->prompt_name && !prompt)
+        return RMR_ERR_RANGE;
+    if (prompt)
+        job->prompt = (rmr_text){prompt->text, prompt->len};
+    return RMR_OK;
+}
+
+static rmr_unit_length unit_length(const rmr_config *config,
+                                   const rmr_embed_options *options)
+{
+    int normalize = options->normalize == RMR_NORMALIZE_MODEL
+                        ? config->normalize
+                        : options->normalize == RMR_NORMALIZE_ON;
+    if (!normalize)
+        return RMR_UNIT_NEVER;
+    /* A model that cuts its own vectors does so at its end. */
+    return options->normalize == RMR_NORMALIZE_MODEL && !options->dimensions
+               ? RMR_UNIT_BEFORE_CUT
+               : RMR_UNIT_AFTER_CUT;
+}
+
 rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
                              const rmr_text *texts, size_t count,
                              const rmr_embed_options *options, rmr_error *err)
@@ -118,11 +153,16 @@ rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
         return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                         "the model was opened for its tokenizer alone");
     }
-    rmr_status status = check_options(options, config->hidden_size, err);
+    uint32_t prompt_tokens = 0;
+    rmr_status status = check_options(options, config->dim, err);
+    if (!status)
+        status = choose_prompt(job, model, options, err);
+    if (!status)
+        status =
+            rmr_model_count_prompt(model, job->prompt, &prompt_tokens, err);
     if (status)
         return status;
-    size_t dim =
-        options->dimensions ? options->dimensions : config->hidden_size;
+    size_t dim = options->dimensions ? options->dimensions : config->dim;
     size_t floats;
     if (rmr_mul_size(count, dim, &floats))
         job->embeddings = rmr_malloc_array(floats, sizeof(float));
@@ -138,9 +178,8 @@ rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
     for (size_t i = 0; i < count; i++) {
         rmr_vector *vector = &job->vectors[i];
         vector->dimensions = (uint32_t)dim;
-        vector->normalize = options->normalize == RMR_NORMALIZE_MODEL
-                                ? config->normalize
-                                : options->normalize == RMR_NORMALIZE_ON;
+        vector->normalize = unit_length(config, options);
+        vector->prompt_tokens = prompt_tokens;
         vector->values = job->embeddings + i * dim;
         vector->finite = 0;
     }

@@ -49,6 +49,7 @@ struct rmr_job {
     rmr_text_result *results; /* [count] */
     size_t dim;
     rmr_truncate truncate;
+    rmr_text prompt;      /* before each text; the model's, or as the texts */
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
     uint64_t bytes;       /* of texts and, over HTTP, results and reply */
 

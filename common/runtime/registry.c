@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
@@ -17,6 +18,7 @@ typedef struct entry {
     rmr_identity id;
     rmr_dtype dtype;
     int tokenizer_only;
+    char pooling[RMR_POOLING_CHARS]; /* "": none was asked for */
     rmr_model *model;
     struct entry *next;
 } entry;
@@ -46,6 +48,7 @@ static entry *find(const rmr_identity *id, const rmr_model_options *options)
     for (entry *e = entries; e; e = e->next) {
         if (e->dtype == options->dtype &&
             e->tokenizer_only == options->tokenizer_only &&
+            strcmp(e->pooling, options->pooling ? options->pooling : "") == 0 &&
             e->id.num_files == id->num_files &&
             e->id.digest[0] == id->digest[0] &&
             e->id.digest[1] == id->digest[1])
@@ -75,6 +78,8 @@ static rmr_status open_entry(entry **out, const rmr_identity *id,
     added->id = *id;
     added->dtype = options->dtype;
     added->tokenizer_only = options->tokenizer_only;
+    snprintf(added->pooling, sizeof added->pooling, "%s",
+             options->pooling ? options->pooling : "");
     added->next = entries;
     entries = added;
     *out = added;
@@ -95,6 +100,11 @@ static rmr_status read_options(rmr_model_options *full,
     if (full->sha256 && !rmr_sha256_is_hex(full->sha256)) {
         return rmr_fail(err, RMR_ERR_RANGE,
                         "sha256 must be 64 hexadecimal digits");
+    }
+    if (full->pooling && full->tokenizer_only) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "pooling is that of vectors, which tokenizer_only "
+                        "does not give");
     }
     if (full->sha256 && full->tokenizer_only) {
         return rmr_fail(err, RMR_ERR_RANGE,

@@ -159,10 +159,10 @@ static rmr_status read_dimensions(exchange *x, const rmr_model *model,
 {
     const json_t *value = field(x, "dimensions");
     json_int_t n = json_is_integer(value) ? json_integer_value(value) : 0;
-    if (value && (n < 1 || n > model->config.hidden_size)) {
+    if (value && (n < 1 || n > model->config.dim)) {
         return refuse(x, err, 400, "dimensions",
                       "\"dimensions\" must be a whole number from 1 to %u",
-                      model->config.hidden_size);
+                      model->config.dim);
     }
     *dimensions = (uint32_t)n;
     return RMR_OK;
@@ -202,18 +202,38 @@ static rmr_status read_normalize(exchange *x, rmr_normalize *normalize,
     return RMR_OK;
 }
 
-/* Fields that would change the vectors and are not there to be ignored. */
-static rmr_status refuse_prompts(exchange *x, rmr_error *err)
+/* A prompt is the model's, by its name, or a text. */
+static rmr_status read_prompt(exchange *x, const rmr_model *model,
+                              rmr_embed_options *options, rmr_error *err)
 {
-    static const char *const names[] = {"prompt_name", "input_type"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (field(x, names[i])) {
-            return refuse(x, err, 400, names[i],
-                          "\"%s\" is not supported: put the prompt before the "
-                          "text",
-                          names[i]);
-        }
+    const json_t *name = field(x, "prompt_name"), *text = field(x, "prompt");
+    if (field(x, "input_type")) {
+        return refuse(x, err, 400, "input_type",
+                      "\"input_type\" is not supported: name a prompt of the "
+                      "model with \"prompt_name\"");
     }
+    if (text && (name || !json_is_string(text))) {
+        return refuse(x, err, 400, "prompt",
+                      "\"prompt\" must be a string, and exclude "
+                      "\"prompt_name\"");
+    }
+    if (text)
+        options->prompt =
+            (rmr_text){json_string_value(text), json_string_length(text)};
+    if (!name)
+        return RMR_OK;
+    rmr_error why;
+    const rmr_prompt *found = NULL;
+    if (json_is_string(name) &&
+        strlen(json_string_value(name)) == json_string_length(name))
+        found =
+            rmr_prompts_find(&model->prompts, json_string_value(name), &why);
+    else
+        rmr_fail(&why, RMR_ERR_FORMAT,
+                 "\"prompt_name\" must be a string without NUL");
+    if (!found)
+        return refuse(x, err, 400, "prompt_name", "%s", why.message);
+    options->prompt_name = found->name;
     return RMR_OK;
 }
 
@@ -241,7 +261,7 @@ static rmr_status read_request(rmr_job *job, exchange *x, rmr_error *err)
     if (!status)
         status = read_normalize(x, &options.normalize, err);
     if (!status)
-        status = refuse_prompts(x, err);
+        status = read_prompt(x, model, &options, err);
     if (!status)
         status = read_input(x, &count, err);
     if (!status)

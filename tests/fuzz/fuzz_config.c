@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "tests/fuzz/fuzz.h"
 #include "common/model/config.h"
+#include "common/model/prompts.h"
 
 static const struct {
     const char *name;
@@ -18,13 +19,22 @@ static const struct {
     {"modules.json", "[{\"idx\":0,\"name\":\"0\",\"path\":\"\","
                      "\"type\":\"sentence_transformers.models.Transformer\"},"
                      "{\"idx\":1,\"name\":\"1\",\"path\":\"1_Pooling\","
-                     "\"type\":\"sentence_transformers.models.Pooling\"}]"},
+                     "\"type\":\"sentence_transformers.models.Pooling\"},"
+                     "{\"idx\":2,\"name\":\"2\",\"path\":\"2_Dense\","
+                     "\"type\":\"sentence_transformers.models.Dense\"}]"},
     {"1_Pooling/config.json",
      "{\"word_embedding_dimension\":8,\"pooling_mode_mean_tokens\":true}"},
     {"sentence_bert_config.json", "{\"max_seq_length\":16}"},
     {"tokenizer_config.json", "{\"model_max_length\":32}"},
+    {"2_Dense/config.json",
+     "{\"in_features\":8,\"out_features\":4,\"bias\":true}"},
+    {"config_sentence_transformers.json",
+     "{\"prompts\":{\"query\":\"q\"},\"default_prompt_name\":\"query\"}"},
 };
 enum { NUM_FILES = sizeof files / sizeof *files };
+
+static const char *const folders[] = {"1_Pooling", "2_Dense"};
+enum { NUM_FOLDERS = sizeof folders / sizeof *folders };
 
 static char directory[64];
 
@@ -35,8 +45,10 @@ static void remove_directory(void)
         snprintf(path, sizeof path, "%s/%s", directory, files[i].name);
         unlink(path);
     }
-    snprintf(path, sizeof path, "%s/1_Pooling", directory);
-    rmdir(path);
+    for (size_t i = 0; i < NUM_FOLDERS; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, folders[i]);
+        rmdir(path);
+    }
     rmdir(directory);
 }
 
@@ -45,8 +57,10 @@ static void make_directory(void)
     char path[128];
     snprintf(directory, sizeof directory, "%s/remora-fuzz-XXXXXX", P_tmpdir);
     CHECK(mkdtemp(directory) != NULL);
-    snprintf(path, sizeof path, "%s/1_Pooling", directory);
-    CHECK(mkdir(path, 0700) == 0);
+    for (size_t i = 0; i < NUM_FOLDERS; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, folders[i]);
+        CHECK(mkdir(path, 0700) == 0);
+    }
     CHECK(atexit(remove_directory) == 0);
 }
 
@@ -58,6 +72,19 @@ static void write_file(size_t which, const void *data, size_t size)
     CHECK(file != NULL);
     CHECK(fwrite(data, 1, size, file) == size);
     CHECK(fclose(file) == 0);
+}
+
+static void read_prompts(void)
+{
+    rmr_prompts prompts;
+    rmr_error err = {0};
+    rmr_status status = rmr_prompts_read(&prompts, directory, &err);
+    if (status)
+        check_error(status, &err);
+    for (size_t i = 0; !status && i < prompts.count; i++)
+        CHECK(rmr_prompts_find(&prompts, prompts.items[i].name, &err) ==
+              &prompts.items[i]);
+    rmr_prompts_free(&prompts);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -85,7 +112,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(config.hidden_size % config.num_attention_heads == 0);
     CHECK(config.max_tokens > 0);
     CHECK(config.max_tokens <= config.max_position_embeddings);
-    CHECK(config.pooling >= RMR_POOLING_CLS &&
-          config.pooling <= RMR_POOLING_MAX);
+    CHECK(config.pooling.count > 0 && *config.pooling.name);
+    CHECK(config.dim > 0 && config.dim <= config.output_size);
+    uint32_t columns = config.hidden_size * (uint32_t)config.pooling.count;
+    for (size_t i = 0; i < config.num_modules; i++) {
+        CHECK(config.modules[i].in == columns);
+        columns = config.modules[i].out;
+    }
+    CHECK(columns == config.output_size);
+    read_prompts();
     return 0;
 }

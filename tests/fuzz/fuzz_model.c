@@ -97,8 +97,8 @@ static void run(const rmr_model *model)
     const rmr_batch batch = {ids, type_ids, cu_seqlens, 2, count + 1, count};
     float *values = malloc(2 * hidden * sizeof *values);
     CHECK(values != NULL);
-    rmr_vector vectors[] = {{hidden, 1, values, 0},
-                            {hidden, 0, values + hidden, 0}};
+    rmr_vector vectors[] = {{hidden, RMR_UNIT_AFTER_CUT, 0, values, 0},
+                            {hidden, RMR_UNIT_NEVER, 0, values + hidden, 0}};
     CHECK(!rmr_model_embed(model, &batch, vectors, &workspace, never, NULL,
                            &err));
     for (size_t s = 0; s < 2; s++) {

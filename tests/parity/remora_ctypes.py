@@ -31,18 +31,27 @@ class Token(ctypes.Structure):
 class ModelInfo(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t), ("path", c_char_p), ("architecture", c_char_p),
-        ("dtype", c_int), ("pooling", c_int), ("pooling_guessed", c_int),
+        ("dtype", c_int), ("pooling", c_char_p), ("pooling_guessed", c_int),
         ("normalize", c_int), ("dim", c_uint32), ("max_tokens", c_uint32),
         ("vocab_size", c_uint32), ("num_layers", c_uint32),
         ("num_heads", c_uint32), ("hidden_size", c_uint32),
         ("num_parameters", c_uint64), ("bytes", c_uint64),
+        ("similarity", c_int), ("default_prompt", c_char_p),
     ]
 
 
 class ModelOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t), ("dtype", c_int), ("sha256", c_char_p),
-        ("tokenizer_only", c_int),
+        ("tokenizer_only", c_int), ("pooling", c_char_p),
+    ]
+
+
+class EmbedOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t), ("dimensions", c_uint32), ("normalize", c_int),
+        ("truncate", c_int), ("timeout_ms", c_uint64),
+        ("prompt_name", c_char_p), ("prompt", Text),
     ]
 
 
@@ -68,7 +77,8 @@ class RemoraError(Exception):
 class Remora:
     """One model and one engine."""
 
-    def __init__(self, library, directory, threads=0, dtype="f32"):
+    def __init__(self, library, directory, threads=0, dtype="f32",
+                 pooling=None):
         self.lib = ctypes.CDLL(str(library))
         self.declare()
         self.model = c_void_p()
@@ -77,7 +87,7 @@ class Remora:
         error = Error()
         self.check(self.lib.rmr_model_open(
             byref(self.model), str(directory).encode(),
-            byref(self.model_options(dtype)), byref(error),
+            byref(self.model_options(dtype, pooling)), byref(error),
         ), error)
         self.info = ModelInfo(size=ctypes.sizeof(ModelInfo))
         self.lib.rmr_model_get_info(self.model, byref(self.info))
@@ -99,6 +109,8 @@ class Remora:
         ]
         lib.rmr_model_options_init.argtypes = [POINTER(ModelOptions)]
         lib.rmr_model_options_init.restype = None
+        lib.rmr_embed_options_init.argtypes = [POINTER(EmbedOptions)]
+        lib.rmr_embed_options_init.restype = None
         lib.rmr_dtype_parse.argtypes = [c_char_p, POINTER(c_int), error]
         lib.rmr_version.restype = c_char_p
         lib.rmr_model_get_info.argtypes = [c_void_p, POINTER(ModelInfo)]
@@ -122,17 +134,27 @@ class Remora:
             c_void_p, Text, c_uint32, c_int, c_void_p, error
         ]
         lib.rmr_embed.argtypes = [
-            c_void_p, c_void_p, POINTER(Text), c_size_t, c_void_p,
-            POINTER(c_float), POINTER(TextResult), error,
+            c_void_p, c_void_p, POINTER(Text), c_size_t,
+            POINTER(EmbedOptions), POINTER(c_float), POINTER(TextResult), error,
         ]
 
-    def model_options(self, dtype):
+    def model_options(self, dtype, pooling):
         options, value, error = ModelOptions(), c_int(), Error()
         self.lib.rmr_model_options_init(byref(options))
         self.check(self.lib.rmr_dtype_parse(
             dtype.encode(), byref(value), byref(error)
         ), error)
         options.dtype = value
+        options.pooling = pooling and pooling.encode()
+        return options
+
+    def embed_options(self, dimensions=0, prompt_name=None, prompt=None):
+        options = EmbedOptions()
+        self.lib.rmr_embed_options_init(byref(options))
+        options.dimensions = dimensions
+        options.prompt_name = prompt_name and prompt_name.encode()
+        if prompt is not None:
+            options.prompt = Text(prompt, len(prompt))
         return options
 
     def version(self):
@@ -159,15 +181,17 @@ class Remora:
         cut = bool(self.lib.rmr_tokens_truncated(self.tokens))
         return ids, offsets, cut
 
-    def embed(self, texts):
+    def embed(self, texts, **options):
         """float32 [texts, dim], tokens and cuts of texts given as bytes, in
-        one job."""
+        one job, with what embed_options takes."""
         views = (Text * len(texts))(*[Text(t, len(t)) for t in texts])
         results = (TextResult * len(texts))()
-        vectors = np.empty((len(texts), self.info.dim), np.float32)
+        given = self.embed_options(**options)
+        dim = given.dimensions or self.info.dim
+        vectors = np.empty((len(texts), dim), np.float32)
         error = Error()
         self.check(self.lib.rmr_embed(
-            self.engine, self.model, views, len(texts), None,
+            self.engine, self.model, views, len(texts), byref(given),
             vectors.ctypes.data_as(POINTER(c_float)), results, byref(error),
         ), error)
         return (

@@ -103,7 +103,7 @@ static void test_plain_directory(void **state)
     assert_int_equal(config.max_tokens, 48);
     assert_int_equal(config.hidden_act, RMR_ACTIVATION_GELU);
     assert_true(config.layer_norm_eps == 1e-12f);
-    assert_int_equal(config.pooling, RMR_POOLING_MEAN);
+    assert_string_equal(config.pooling.name, "mean");
     assert_int_equal(config.pooling_guessed, 1);
     assert_int_equal(config.normalize, 0);
     assert_int_equal(config.do_lower_case, 0);
@@ -346,7 +346,7 @@ static void test_modules(void **state)
     for (size_t i = 0; i < LENGTH(full); i++) {
         expect_ok(read_modules(state, full[i], MEAN, &config, &err), &err);
         assert_int_equal(config.normalize, 1);
-        assert_int_equal(config.pooling, RMR_POOLING_MEAN);
+        assert_string_equal(config.pooling.name, "mean");
         assert_int_equal(config.pooling_guessed, 0);
     }
     expect_ok(read_modules(state, NO_NORMALIZE, MEAN, &config, &err), &err);
@@ -358,7 +358,7 @@ static void test_modules(void **state)
                            "," ENTRY(MODULES "Pooling", "elsewhere/deep") "]",
                            MEAN, &config, &err),
               &err);
-    assert_int_equal(config.pooling, RMR_POOLING_MAX);
+    assert_string_equal(config.pooling.name, "max");
 }
 
 static void test_modules_that_are_not_run(void **state)
@@ -369,16 +369,20 @@ static void test_modules_that_are_not_run(void **state)
         const char *word;
     } bad[] = {
         {"[" TRANSFORMER "," POOLING
-         "," ENTRY(MODULES "Dense", "2_Dense") "," NORMALIZE "]",
-         RMR_ERR_UNSUPPORTED, "Dense"},
+         "," ENTRY(MODULES "CNN", "2_CNN") "," NORMALIZE "]",
+         RMR_ERR_UNSUPPORTED, "CNN"},
         {"[" TRANSFORMER "]", RMR_ERR_UNSUPPORTED, "Pooling"},
         {"[" POOLING "]", RMR_ERR_UNSUPPORTED, "Pooling"},
-        {"[" POOLING "," TRANSFORMER "]", RMR_ERR_UNSUPPORTED, "order"},
+        {"[" POOLING "," TRANSFORMER "]", RMR_ERR_UNSUPPORTED, "module 0"},
         {"[" TRANSFORMER "," NORMALIZE "]", RMR_ERR_UNSUPPORTED, "Normalize"},
         {"[" TRANSFORMER "," POOLING "," POOLING "]", RMR_ERR_UNSUPPORTED,
          "module 2"},
-        {"[" TRANSFORMER "," POOLING "," NORMALIZE "," NORMALIZE "]",
-         RMR_ERR_UNSUPPORTED, "module 3"},
+        {"[" TRANSFORMER "," NORMALIZE "," POOLING "]", RMR_ERR_UNSUPPORTED,
+         "module 1"},
+        {"[" TRANSFORMER "," POOLING "," ENTRY("custom.Dense", "2_Dense") "]",
+         RMR_ERR_UNSUPPORTED, "custom.Dense"},
+        {"[" TRANSFORMER "," POOLING "," ENTRY(MODULES "Router", "") "]",
+         RMR_ERR_UNSUPPORTED, "Router"},
         {"[" ENTRY(MODULES "Transformer", "0_Transformer") "," POOLING "]",
          RMR_ERR_UNSUPPORTED, "0_Transformer"},
         {"[" ENTRY(MODULES "StaticEmbedding", "") "," POOLING "]",
@@ -464,45 +468,68 @@ static void test_normalize_module(void **state)
                            "2_Normalize/config.json");
         else
             expect_ok(status, &err);
-        assert_int_equal(config.normalize, 1);
+        assert_int_equal(config.normalize, !cases[i].status);
     }
 }
 
 static void test_pooling_modes(void **state)
 {
     static const struct {
-        const char *pooling;
-        rmr_pooling mode;
+        const char *pooling, *name;
     } good[] = {
-        {"{\"pooling_mode_cls_token\":true}", RMR_POOLING_CLS},
-        {"{\"pooling_mode_mean_tokens\":true}", RMR_POOLING_MEAN},
-        {"{\"pooling_mode_max_tokens\":true}", RMR_POOLING_MAX},
+        {"{\"pooling_mode_cls_token\":true}", "cls"},
+        {"{\"pooling_mode_mean_tokens\":true}", "mean"},
+        {"{\"pooling_mode_max_tokens\":true}", "max"},
         {"{\"pooling_mode_max_tokens\":true,"
          "\"pooling_mode_cls_token\":false,"
          "\"pooling_mode_mean_tokens\":false,"
          "\"pooling_mode_lasttoken\":false}",
-         RMR_POOLING_MAX},
-        {"{}", RMR_POOLING_MEAN},
-        {"{\"pooling_mode_cls_token\":false}", RMR_POOLING_MEAN},
-        {"{\"pooling_mode\":\"cls\"}", RMR_POOLING_CLS},
-        {"{\"pooling_mode\":\"mean\"}", RMR_POOLING_MEAN},
-        {"{\"pooling_mode\":\"max\"}", RMR_POOLING_MAX},
-        {"{\"pooling_mode\":[\"max\"]}", RMR_POOLING_MAX},
+         "max"},
+        {"{}", "mean"},
+        {"{\"pooling_mode_cls_token\":false}", "mean"},
+        {"{\"pooling_mode\":\"cls\"}", "cls"},
+        {"{\"pooling_mode\":\"mean\"}", "mean"},
+        {"{\"pooling_mode\":\"max\"}", "max"},
+        {"{\"pooling_mode\":[\"max\"]}", "max"},
         /* The older flags are dropped where the mode is named. */
-        {"{\"pooling_mode\":\"max\",\"pooling_mode_cls_token\":true}",
-         RMR_POOLING_MAX},
+        {"{\"pooling_mode\":\"max\",\"pooling_mode_cls_token\":true}", "max"},
         {"{\"embedding_dimension\":24,\"pooling_mode\":\"cls\","
          "\"include_prompt\":true}",
-         RMR_POOLING_CLS},
+         "cls"},
+        {"{\"pooling_mode_lasttoken\":true,\"pooling_mode_mean_tokens\":true,"
+         "\"pooling_mode_max_tokens\":true}",
+         "max+mean+lasttoken"},
+        {"{\"pooling_mode_mean_sqrt_len_tokens\":true}",
+         "mean_sqrt_len_tokens"},
+        {"{\"pooling_mode_weightedmean_tokens\":true}", "weightedmean"},
+        {"{\"pooling_mode\":[\"mean\",\"cls\",\"mean\"]}", "mean+cls+mean"},
+        {"{\"pooling_mode\":[\"mean_sqrt_len_tokens\",\"weightedmean\","
+         "\"lasttoken\"]}",
+         "mean_sqrt_len_tokens+weightedmean+lasttoken"},
     };
     rmr_config config;
     rmr_error err = {0};
     for (size_t i = 0; i < LENGTH(good); i++) {
         expect_ok(read_modules(state, FULL, good[i].pooling, &config, &err),
                   &err);
-        assert_int_equal(config.pooling, good[i].mode);
+        assert_string_equal(config.pooling.name, good[i].name);
+        assert_int_equal(config.pooling.exclude_prompt, 0);
+        assert_int_equal(config.output_size, 24 * config.pooling.count);
+        assert_int_equal(config.dim, config.output_size);
         assert_int_equal(config.pooling_guessed, 0);
     }
+}
+
+static void test_prompt_left_out_of_pooling(void **state)
+{
+    rmr_config config;
+    rmr_error err = {0};
+    expect_ok(read_modules(state, FULL,
+                           "{\"pooling_mode\":\"cls\","
+                           "\"include_prompt\":false}",
+                           &config, &err),
+              &err);
+    assert_int_equal(config.pooling.exclude_prompt, 1);
 }
 
 static void test_pooling_modes_that_are_not_run(void **state)
@@ -512,24 +539,21 @@ static void test_pooling_modes_that_are_not_run(void **state)
         rmr_status status;
         const char *word;
     } bad[] = {
-        {"{\"pooling_mode_cls_token\":true,\"pooling_mode_max_tokens\":true}",
-         RMR_ERR_UNSUPPORTED, "pooling_mode_max_tokens"},
-        {"{\"pooling_mode_lasttoken\":true,\"pooling_mode_mean_tokens\":true}",
-         RMR_ERR_UNSUPPORTED, "one pooling mode"},
-        {"{\"pooling_mode_mean_sqrt_len_tokens\":true}", RMR_ERR_UNSUPPORTED,
-         "mean_sqrt_len_tokens"},
-        {"{\"pooling_mode_weightedmean_tokens\":true}", RMR_ERR_UNSUPPORTED,
-         "weightedmean"},
-        {"{\"pooling_mode_lasttoken\":true}", RMR_ERR_UNSUPPORTED, "lasttoken"},
-        {"{\"pooling_mode\":\"lasttoken\"}", RMR_ERR_UNSUPPORTED, "lasttoken"},
         {"{\"pooling_mode\":\"median\"}", RMR_ERR_UNSUPPORTED, "median"},
-        {"{\"pooling_mode\":[\"cls\",\"max\"]}", RMR_ERR_UNSUPPORTED,
+        {"{\"pooling_mode\":[\"cls\",\"Max\"]}", RMR_ERR_UNSUPPORTED,
+         "\"Max\""},
+        {"{\"pooling_mode\":\"\"}", RMR_ERR_UNSUPPORTED, "pooling mode \"\""},
+        {"{\"pooling_mode\":[\"cls\",\"cls\",\"cls\",\"cls\",\"cls\","
+         "\"cls\",\"cls\"]}",
+         RMR_ERR_UNSUPPORTED, "more than 6"},
+        {"{\"pooling_mode\":[]}", RMR_ERR_FORMAT, "pooling_mode"},
+        {"{\"pooling_mode\":null}", RMR_ERR_FORMAT, "pooling_mode"},
+        {"{\"pooling_mode\":7}", RMR_ERR_FORMAT, "pooling_mode"},
+        {"{\"pooling_mode\":[\"cls\",[\"cls\"]]}", RMR_ERR_FORMAT,
          "pooling_mode"},
-        {"{\"pooling_mode\":[]}", RMR_ERR_UNSUPPORTED, "pooling_mode"},
-        {"{\"pooling_mode\":null}", RMR_ERR_UNSUPPORTED, "pooling_mode"},
-        {"{\"pooling_mode\":7}", RMR_ERR_UNSUPPORTED, "pooling_mode"},
         {"{\"pooling_mode\":\"cls\\u0000x\"}", RMR_ERR_UNSUPPORTED,
-         "pooling_mode"},
+         "pooling mode"},
+        {"{\"include_prompt\":1}", RMR_ERR_FORMAT, "include_prompt"},
         {"{\"pooling_mode_cls_token\":1}", RMR_ERR_FORMAT,
          "pooling_mode_cls_token"},
         {"{\"word_embedding_dimension\":23}", RMR_ERR_FORMAT, "hidden_size"},
@@ -819,28 +843,54 @@ static void test_truncation_side(void **state)
                    "truncation_side", "left");
 }
 
-static void test_default_prompt(void **state)
+/* config_sentence_transformers.json, but for prompts. */
+static void test_sentence_config(void **state)
 {
-    static const char *const good[] = {
-        "{}", "{\"default_prompt_name\":null,\"prompts\":{\"query\":\"q: \"}}",
-        "{\"default_prompt_name\":\"\"}"};
+    static const struct {
+        const char *text;
+        rmr_similarity similarity;
+        uint32_t dim;
+    } good[] = {
+        {"{}", RMR_SIMILARITY_COSINE, 24},
+        {"{\"similarity_fn_name\":null,\"truncate_dim\":null}",
+         RMR_SIMILARITY_COSINE, 24},
+        {"{\"similarity_fn_name\":\"cosine\"}", RMR_SIMILARITY_COSINE, 24},
+        {"{\"similarity_fn_name\":\"dot\"}", RMR_SIMILARITY_DOT, 24},
+        {"{\"similarity_fn_name\":\"euclidean\"}", RMR_SIMILARITY_EUCLIDEAN,
+         24},
+        {"{\"similarity_fn_name\":\"manhattan\"}", RMR_SIMILARITY_MANHATTAN,
+         24},
+        {"{\"similarity_fn_name\":\"maxsim\"}", RMR_SIMILARITY_COSINE, 24},
+        {"{\"truncate_dim\":7}", RMR_SIMILARITY_COSINE, 7},
+        {"{\"truncate_dim\":24}", RMR_SIMILARITY_COSINE, 24},
+        {"{\"truncate_dim\":100}", RMR_SIMILARITY_COSINE, 24},
+    };
+    static const struct {
+        const char *text;
+        rmr_status status;
+        const char *word;
+    } bad[] = {
+        {"{\"similarity_fn_name\":5}", RMR_ERR_FORMAT, "similarity_fn_name"},
+        {"{\"truncate_dim\":0}", RMR_ERR_RANGE, "truncate_dim"},
+        {"{\"truncate_dim\":-1}", RMR_ERR_RANGE, "truncate_dim"},
+        {"{\"truncate_dim\":\"7\"}", RMR_ERR_FORMAT, "truncate_dim"},
+        {"[]", RMR_ERR_FORMAT, "object"},
+    };
+    static const char name[] = "config_sentence_transformers.json";
     rmr_config config;
     rmr_error err = {0};
     for (size_t i = 0; i < LENGTH(good); i++) {
-        tiny_write_text(*state, "config_sentence_transformers.json", good[i]);
+        tiny_write_text(*state, name, good[i].text);
         expect_ok(read_modules(state, FULL, MEAN, &config, &err), &err);
+        assert_int_equal(config.similarity, good[i].similarity);
+        assert_int_equal(config.dim, good[i].dim);
+        assert_int_equal(config.output_size, 24);
     }
-    tiny_write_text(*state, "config_sentence_transformers.json",
-                    "{\"default_prompt_name\":\"query\","
-                    "\"prompts\":{\"query\":\"query: \"}}");
-    expect_failure(read_modules(state, FULL, MEAN, &config, &err), &err,
-                   RMR_ERR_UNSUPPORTED, "config_sentence_transformers.json",
-                   "default_prompt_name");
-    tiny_write_text(*state, "config_sentence_transformers.json",
-                    "{\"default_prompt_name\":7}");
-    expect_failure(read_modules(state, FULL, MEAN, &config, &err), &err,
-                   RMR_ERR_FORMAT, "config_sentence_transformers.json",
-                   "default_prompt_name");
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        tiny_write_text(*state, name, bad[i].text);
+        expect_failure(read_modules(state, FULL, MEAN, &config, &err), &err,
+                       bad[i].status, name, bad[i].word);
+    }
 }
 
 #define in_directory(test)                                                     \
@@ -864,6 +914,7 @@ int main(void)
         in_directory(test_normalize_module),
         in_directory(test_pooling_modes),
         in_directory(test_pooling_modes_that_are_not_run),
+        in_directory(test_prompt_left_out_of_pooling),
         in_directory(test_length_limits),
         in_directory(test_absurd_length_limits),
         in_directory(test_length_without_modules),
@@ -871,7 +922,7 @@ int main(void)
         in_directory(test_absurd_length_of_a_tokenizer_alone),
         in_directory(test_sentence_bert_options),
         in_directory(test_truncation_side),
-        in_directory(test_default_prompt),
+        in_directory(test_sentence_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

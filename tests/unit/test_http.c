@@ -170,7 +170,9 @@ static void fields_that_change_nothing_are_ignored(void **state)
         "\"truncate\":null",
         "\"truncate\":false",
         "\"truncate\":\"NONE\"",
-        "\"prompt_name\":null,\"input_type\":null",
+        "\"prompt_name\":null,\"prompt\":null,\"input_type\":null",
+        "\"prompt_name\":\"query\"", /* empty, unless a model says more */
+        "\"prompt\":\"\"",
         "\"temperature\":1e-300",
         "\"\":0,\"MODEL\":1,\"Input\":2",
         /* The last one counts, as in every usual reader. */
@@ -187,6 +189,17 @@ static void fields_that_change_nothing_are_ignored(void **state)
         assert_same(&r, 0, expected, HIDDEN);
         free_reply(&r);
     }
+}
+
+static void a_prompt_comes_before_the_text(void **state)
+{
+    (void)state;
+    float expected[HIDDEN];
+    embed_one(model, text_of("the fish"), NULL, expected);
+    reply r = post_members("\"prompt\":\"the \",\"input\":[\"fish\"]");
+    assert_int_equal(r.status, 200);
+    assert_same(&r, 0, expected, HIDDEN);
+    free_reply(&r);
 }
 
 /* ------------------------------------------------------------------- texts */
@@ -350,6 +363,7 @@ int main(void)
         cmocka_unit_test(dimensions_cut_and_normalise_again),
         cmocka_unit_test(normalize_overrules_the_model),
         cmocka_unit_test(fields_that_change_nothing_are_ignored),
+        cmocka_unit_test(a_prompt_comes_before_the_text),
         cmocka_unit_test(a_nul_is_a_part_of_its_text),
         cmocka_unit_test(escapes_are_the_characters_they_stand_for),
         cmocka_unit_test(there_may_be_2048_inputs),

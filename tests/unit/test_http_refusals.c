@@ -188,7 +188,8 @@ static void options_must_be_what_they_say(void **state)
     static const char cut[] =
         "must be true, false, \"NONE\", \"START\" or \"END\"";
     static const char unit[] = "must be true or false";
-    static const char prompt[] = "put the prompt before the text";
+    static const char text[] = "must be a string, and exclude";
+    static const char name[] = "must be a string without NUL";
     static const refusal cases[] = {
         {WITH("\"encoding_format\":\"int8\""), 400, "encoding_format", format},
         {WITH("\"encoding_format\":\"\""), 400, "encoding_format", format},
@@ -216,9 +217,15 @@ static void options_must_be_what_they_say(void **state)
         {WITH("\"normalize\":1"), 400, "normalize", unit},
         {WITH("\"normalize\":\"true\""), 400, "normalize", unit},
         {WITH("\"normalize\":[]"), 400, "normalize", unit},
-        {WITH("\"prompt_name\":\"query\""), 400, "prompt_name", prompt},
-        {WITH("\"prompt_name\":false"), 400, "prompt_name", prompt},
-        {WITH("\"input_type\":\"document\""), 400, "input_type", prompt},
+        {WITH("\"prompt_name\":\"other\""), 400, "prompt_name",
+         "it has query, document"},
+        {WITH("\"prompt_name\":false"), 400, "prompt_name", name},
+        {WITH("\"prompt_name\":\"query\\u0000\""), 400, "prompt_name", name},
+        {WITH("\"prompt\":5"), 400, "prompt", text},
+        {WITH("\"prompt\":\"\",\"prompt_name\":\"query\""), 400, "prompt",
+         text},
+        {WITH("\"input_type\":\"document\""), 400, "input_type",
+         "name a prompt"},
     };
     CHECK_REFUSALS(cases);
 }

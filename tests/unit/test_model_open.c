@@ -83,7 +83,7 @@ static void test_info(void **state)
         assert_string_equal(info.path, tiny->directory);
         assert_string_equal(info.architecture, "bert");
         assert_int_equal(info.dtype, RMR_DTYPE_F32);
-        assert_int_equal(info.pooling, RMR_POOLING_MAX);
+        assert_string_equal(info.pooling, "max");
         assert_int_equal(info.pooling_guessed, 0);
         assert_int_equal(info.normalize, !(i % 2));
         assert_int_equal(info.dim, 34);
@@ -116,7 +116,7 @@ static void test_info_of_an_older_caller(void **state)
         for (size_t i = size; i < sizeof info; i++)
             assert_int_equal(((unsigned char *)&info)[i], 0x55);
     }
-    assert_int_equal(info.pooling, RMR_POOLING_MEAN);
+    assert_string_equal(info.pooling, "mean");
     assert_int_equal(info.pooling_guessed, 1);
     assert_int_equal(info.max_tokens, 48);
     rmr_model_release(model);
@@ -143,10 +143,18 @@ static void test_names(void **state)
         assert_int_equal(dtype, i);
     }
     assert_string_equal(rmr_dtype_name((rmr_dtype)7), "unknown");
-    assert_string_equal(rmr_pooling_name(RMR_POOLING_CLS), "cls");
-    assert_string_equal(rmr_pooling_name(RMR_POOLING_MEAN), "mean");
-    assert_string_equal(rmr_pooling_name(RMR_POOLING_MAX), "max");
-    assert_string_equal(rmr_pooling_name((rmr_pooling)0), "unknown");
+    static const char *const alike[] = {"cosine", "dot", "euclidean",
+                                        "manhattan"};
+    rmr_similarity similarity = (rmr_similarity)7;
+    expect_failure(rmr_similarity_parse("Cosine", &similarity, &err), &err,
+                   RMR_ERR_UNSUPPORTED, "\"Cosine\"", "euclidean");
+    assert_int_equal(similarity, 7);
+    for (int i = RMR_SIMILARITY_COSINE; i <= RMR_SIMILARITY_MANHATTAN; i++) {
+        assert_string_equal(rmr_similarity_name((rmr_similarity)i), alike[i]);
+        expect_ok(rmr_similarity_parse(alike[i], &similarity, &err), &err);
+        assert_int_equal(similarity, i);
+    }
+    assert_string_equal(rmr_similarity_name((rmr_similarity)7), "unknown");
 }
 
 /* ---------------------------------------------------------- what is refused */

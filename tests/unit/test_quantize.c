@@ -55,7 +55,8 @@ static void embed_as(const char *directory, rmr_dtype dtype,
     expect_ok(open_as(directory, dtype, &model, &err), &err);
     *info = (rmr_model_info){.size = sizeof *info};
     rmr_model_get_info(model, info);
-    info->path = info->architecture = NULL;
+    assert_non_null(info->pooling);
+    info->path = info->architecture = info->pooling = NULL;
     expect_ok(rmr_embed(engine, model, texts, TEXTS, NULL, vectors, NULL, &err),
               &err);
     rmr_model_release(model);
