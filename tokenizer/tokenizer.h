@@ -100,6 +100,20 @@ rmr_status rmr_tokenizer_encode_pair(const rmr_tokenizer *tokenizer,
                                      const rmr_tokenize_options *options,
                                      rmr_encoding *encoding, rmr_error *err);
 
+/* Where a token is: the reference tells by the prefix of tokens inside a word
+ * or, where the model has none, by the spaces around them. */
+typedef enum rmr_token_place {
+    RMR_PLACE_BEGINS = 0, /* a word, or is one */
+    RMR_PLACE_INSIDE,     /* goes on with the word of the token before */
+    RMR_PLACE_ADDED       /* is of no text: the model adds it */
+} rmr_token_place;
+
+/* The places, [count], of the tokens that the last rmr_tokenizer_encode_pair
+ * made of this text and no second one. */
+void rmr_tokenizer_places(const rmr_tokenizer *tokenizer, rmr_text text,
+                          const rmr_encoding *encoding,
+                          rmr_token_place *places);
+
 /* Turns the offsets of the last rmr_tokenizer_encode (second is NULL) or
  * _encode_pair of these texts from bytes to code points, every maximal
  * ill-formed part being one. Once per encoding. */

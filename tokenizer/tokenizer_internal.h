@@ -292,6 +292,8 @@ struct rmr_token_model {
     rmr_vocabulary vocabulary;
     int raw_bytes;   /* words are bytes that stand for ByteLevel's characters */
     uint64_t number; /* no other opened model has it */
+    uint32_t unk_id; /* of the unknown token, or RMR_NO_ID */
+    int marks_words; /* tokens inside a word have a prefix */
 };
 
 /* from_bytes: words are ByteLevel's characters, and what these stand for can be

@@ -58,6 +58,27 @@ static rmr_status find_type(rmr_json_source source,
     return status;
 }
 
+static uint32_t find_unknown(const rmr_token_model *model, const json_t *object)
+{
+    const json_t *unk = json_object_get(object, "unk_token");
+    const json_t *unk_id = json_object_get(object, "unk_id");
+    if (model->type == &rmr_model_unigram)
+        return json_is_integer(unk_id) ? (uint32_t)json_integer_value(unk_id)
+                                       : RMR_NO_ID;
+    return json_is_string(unk)
+               ? rmr_vocabulary_find(&model->vocabulary, json_string_value(unk),
+                                     json_string_length(unk))
+               : RMR_NO_ID;
+}
+
+static int marks_words(const rmr_token_model *model, const json_t *object)
+{
+    const json_t *prefix = json_object_get(object, "continuing_subword_prefix");
+    return (model->type == &rmr_model_bpe ||
+            model->type == &rmr_model_wordpiece) &&
+           json_string_length(prefix) > 0;
+}
+
 rmr_status rmr_token_model_open(rmr_token_model *model,
                                 const rmr_document *document, int from_bytes,
                                 rmr_error *err)
@@ -71,9 +92,13 @@ rmr_status rmr_token_model_open(rmr_token_model *model,
         return status;
     model->raw_bytes = from_bytes && model->type->takes_bytes;
     model->number = atomic_fetch_add(&last_number, 1) + 1;
-    if ((status = model->type->open(model, document, err)))
+    if ((status = model->type->open(model, document, err))) {
         rmr_token_model_close(model);
-    return status;
+        return status;
+    }
+    model->unk_id = find_unknown(model, document->model);
+    model->marks_words = marks_words(model, document->model);
+    return RMR_OK;
 }
 
 void rmr_token_model_close(rmr_token_model *model)
