@@ -303,6 +303,7 @@ ngx_http_remora_model(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rmr_error            err;
     ngx_str_t           *value, path;
     rmr_model           *model;
+    rmr_model_info       info;
     rmr_named_model     *named;
     rmr_model_options    options;
     ngx_pool_cleanup_t  *cln;
@@ -347,6 +348,16 @@ ngx_http_remora_model(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     named->model = model;
+
+    info.size = sizeof(rmr_model_info);
+    rmr_model_get_info(model, &info);
+
+    if (info.pooling_guessed) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "remora_model \"%V\": there is no modules.json to "
+                           "say how token vectors become one: pooling=%s is "
+                           "assumed", &value[1], info.pooling);
+    }
 
     cln->handler = ngx_http_remora_model_cleanup;
     cln->data = model;
@@ -431,10 +442,15 @@ ngx_http_remora_model_options(ngx_conf_t *cf, rmr_model_options *options)
             continue;
         }
 
+        if (ngx_strncmp(value[i].data, "pooling=", 8) == 0) {
+            options->pooling = (char *) value[i].data + 8;
+            continue;
+        }
+
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter \"%V\": there are \"dtype=f32\", "
-                           "\"dtype=bf16\", \"dtype=int8\", \"dtype=int4\" "
-                           "and \"sha256=HEX\"", &value[i]);
+                           "\"dtype=bf16\", \"dtype=int8\", \"dtype=int4\", "
+                           "\"pooling=MODE\" and \"sha256=HEX\"", &value[i]);
         return NGX_CONF_ERROR;
     }
 

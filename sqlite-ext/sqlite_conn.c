@@ -69,6 +69,7 @@ static rmr_status open_model(rmr_sqlite_model *model,
 
     rmr_model_options_init(&options);
     options.sha256 = source->sha256;
+    options.pooling = source->pooling;
     if (source->dtype != NULL)
         status = rmr_dtype_parse(source->dtype, &options.dtype, err);
     if (status == RMR_OK)
@@ -77,6 +78,11 @@ static rmr_status open_model(rmr_sqlite_model *model,
         return status;
     model->info.size = sizeof(model->info);
     rmr_model_get_info(model->model, &model->info);
+    if (model->info.pooling_guessed)
+        sqlite3_log(SQLITE_WARNING,
+                    "remora: %s has no modules.json to say how token vectors "
+                    "become one: pooling %s is assumed",
+                    model->path, model->info.pooling);
     return RMR_OK;
 }
 
@@ -269,7 +275,8 @@ rmr_sqlite_model *rmr_sqlite_conn_choose(sqlite3_context *ctx,
     rmr_sqlite_model *model;
     const char *name;
 
-    if (index >= argc) {
+    if (index >= argc ||
+        (index + 1 < argc && sqlite3_value_type(argv[index]) == SQLITE_NULL)) {
         model = choose_default(ctx, function, conn);
         if (model != NULL)
             rmr_sqlite_model_retain(model);

@@ -57,8 +57,40 @@ static void account(rmr_sqlite_model *model, size_t text_len,
                 model->name != NULL ? model->name : model->path);
 }
 
+/*
+ * Reads argument 2 as the name of a prompt: NULL is the model's default, an
+ * empty one none. 1 when *options is set; 0 when ctx has been given an error.
+ */
+static int prompt_argument(sqlite3_context *ctx, int argc, sqlite3_value **argv,
+                           rmr_embed_options *options)
+{
+    const char *name;
+
+    rmr_embed_options_init(options);
+    if (argc < 3 || sqlite3_value_type(argv[2]) == SQLITE_NULL)
+        return 1;
+    if (sqlite3_value_type(argv[2]) != SQLITE_TEXT) {
+        rmr_sqlite_result_message(
+            ctx, SQLITE_ERROR,
+            sqlite3_mprintf("embed: argument 3 (prompt) must be TEXT, not %s",
+                            rmr_sqlite_type_name(argv[2])));
+        return 0;
+    }
+    name = (const char *)sqlite3_value_text(argv[2]);
+    if (name == NULL) {
+        sqlite3_result_error_nomem(ctx);
+        return 0;
+    }
+    if (*name == '\0')
+        options->prompt.data = name;
+    else
+        options->prompt_name = name;
+    return 1;
+}
+
 void rmr_sqlite_embed(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
+    rmr_embed_options options;
     rmr_sqlite_model *model;
     rmr_job *job;
     rmr_text text;
@@ -66,13 +98,14 @@ void rmr_sqlite_embed(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     const float *vector;
     size_t count, dim;
 
-    if (!text_argument(ctx, "embed", argv, &text))
+    if (!text_argument(ctx, "embed", argv, &text) ||
+        !prompt_argument(ctx, argc, argv, &options))
         return;
     model = rmr_sqlite_conn_choose(ctx, "embed", argc, argv, 1);
     if (model == NULL)
         return;
-    if (rmr_sqlite_run(sqlite3_context_db_handle(ctx), model->model, text, &job,
-                       &err) != RMR_OK) {
+    if (rmr_sqlite_run(sqlite3_context_db_handle(ctx), model->model, text,
+                       &options, &job, &err) != RMR_OK) {
         rmr_sqlite_result_error(ctx, "embed", &err);
     } else {
         account(model, text.len, rmr_job_texts(job, &count));

@@ -58,10 +58,11 @@ struct rmr_sqlite_conn {
 
 /* What an INSERT gives; strings are the caller's. */
 typedef struct rmr_sqlite_source {
-    const char *name;   /* NULL: the model of REMORA_MODEL */
-    const char *path;   /* never NULL */
-    const char *dtype;  /* NULL: the default */
-    const char *sha256; /* NULL: not checked */
+    const char *name;    /* NULL: the model of REMORA_MODEL */
+    const char *path;    /* never NULL */
+    const char *dtype;   /* NULL: the default */
+    const char *sha256;  /* NULL: not checked */
+    const char *pooling; /* NULL: as the directory says */
 } rmr_sqlite_source;
 
 /* ---------------------------------------------------------- sqlite_error.c */
@@ -111,7 +112,8 @@ rmr_status rmr_sqlite_engine(rmr_engine **out, rmr_error *err);
  * waited for, up to a bound: BUSY then.
  */
 rmr_status rmr_sqlite_run(sqlite3 *db, rmr_model *model, rmr_text text,
-                          rmr_job **job, rmr_error *err);
+                          const rmr_embed_options *options, rmr_job **job,
+                          rmr_error *err);
 
 /* ----------------------------------------------------------- sqlite_conn.c */
 
@@ -140,9 +142,10 @@ int rmr_sqlite_conn_add(rmr_sqlite_conn *conn, const rmr_sqlite_source *source,
 void rmr_sqlite_conn_remove(rmr_sqlite_conn *conn, sqlite3_int64 rowid);
 
 /*
- * The model a function call means: argument `index` when the call has it,
- * else 'default', else the only one registered, else REMORA_MODEL. On success
- * one reference goes to the caller. NULL: ctx has been given the error.
+ * The model a function call means: argument `index` when the call has it, and
+ * it is not the NULL of a call with more arguments behind it; else 'default',
+ * else the only one registered, else REMORA_MODEL. On success one reference
+ * goes to the caller. NULL: ctx has been given the error.
  */
 rmr_sqlite_model *rmr_sqlite_conn_choose(sqlite3_context *ctx,
                                          const char *function, int argc,

@@ -28,6 +28,7 @@ typedef struct function_entry {
 static const function_entry functions[] = {
     {"embed", 1, RESULT_SUBTYPE, rmr_sqlite_embed},
     {"embed", 2, RESULT_SUBTYPE, rmr_sqlite_embed},
+    {"embed", 3, RESULT_SUBTYPE, rmr_sqlite_embed},
     {"token_count", 1, 0, rmr_sqlite_token_count},
     {"token_count", 2, 0, rmr_sqlite_token_count},
     {"embed_cosine", 2, SQLITE_SUBTYPE | SQLITE_INNOCUOUS,

@@ -20,11 +20,12 @@ enum models_column {
     COLUMN_PATH,
     COLUMN_DTYPE,
     COLUMN_SHA256,
+    COLUMN_POOLING,
     COLUMN_ARCHITECTURE, /* the first that INSERT may not give */
     COLUMN_DIM,
     COLUMN_MAX_TOKENS,
-    COLUMN_POOLING,
     COLUMN_NORMALIZE,
+    COLUMN_SIMILARITY,
     COLUMN_BYTES,
     COLUMN_PARAMETERS,
     COLUMN_TEXTS,
@@ -33,15 +34,15 @@ enum models_column {
 };
 
 static const char *const column_names[NUM_COLUMNS] = {
-    "name",       "path",       "dtype",    "sha256",    "architecture",
-    "dim",        "max_tokens", "pooling",  "normalize", "bytes",
-    "parameters", "texts",      "truncated"};
+    "name",         "path",       "dtype",      "sha256",    "pooling",
+    "architecture", "dim",        "max_tokens", "normalize", "similarity",
+    "bytes",        "parameters", "texts",      "truncated"};
 
 static const char schema[] =
     "CREATE TABLE remora_models(name TEXT, path TEXT, dtype TEXT, "
-    "sha256 TEXT, architecture TEXT, dim INTEGER, max_tokens INTEGER, "
-    "pooling TEXT, normalize INTEGER, bytes INTEGER, parameters INTEGER, "
-    "texts INTEGER, truncated INTEGER)";
+    "sha256 TEXT, pooling TEXT, architecture TEXT, dim INTEGER, "
+    "max_tokens INTEGER, normalize INTEGER, similarity TEXT, bytes INTEGER, "
+    "parameters INTEGER, texts INTEGER, truncated INTEGER)";
 
 typedef struct models_table {
     sqlite3_vtab base;
@@ -236,6 +237,9 @@ static int models_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
     case COLUMN_NORMALIZE:
         sqlite3_result_int(ctx, model->info.normalize);
         break;
+    case COLUMN_SIMILARITY:
+        result_string(ctx, rmr_similarity_name(model->info.similarity));
+        break;
     case COLUMN_BYTES:
         sqlite3_result_int64(ctx, (sqlite3_int64)model->info.bytes);
         break;
@@ -311,8 +315,8 @@ static int read_source(sqlite3_vtab *base, sqlite3_value **columns,
             return refuse(
                 base, SQLITE_ERROR,
                 sqlite3_mprintf("remora_models: %s is read from the model: "
-                                "give name, path and if needed dtype and "
-                                "sha256",
+                                "give name, path and if needed dtype, sha256 "
+                                "and pooling",
                                 column_names[column]));
     if (text[COLUMN_NAME] == NULL || text[COLUMN_NAME][0] == '\0' ||
         strlen(text[COLUMN_NAME]) > MAX_NAME)
@@ -327,7 +331,8 @@ static int read_source(sqlite3_vtab *base, sqlite3_value **columns,
     *source = (rmr_sqlite_source){.name = text[COLUMN_NAME],
                                   .path = text[COLUMN_PATH],
                                   .dtype = text[COLUMN_DTYPE],
-                                  .sha256 = text[COLUMN_SHA256]};
+                                  .sha256 = text[COLUMN_SHA256],
+                                  .pooling = text[COLUMN_POOLING]};
     return SQLITE_OK;
 }
 

@@ -52,7 +52,8 @@ static void pause_ms(long ms)
 }
 
 rmr_status rmr_sqlite_run(sqlite3 *db, rmr_model *model, rmr_text text,
-                          rmr_job **job, rmr_error *err)
+                          const rmr_embed_options *options, rmr_job **job,
+                          rmr_error *err)
 {
     rmr_engine *shared;
     rmr_status status;
@@ -62,8 +63,8 @@ rmr_status rmr_sqlite_run(sqlite3 *db, rmr_model *model, rmr_text text,
     status = rmr_sqlite_engine(&shared, err);
     if (status != RMR_OK)
         return status;
-    while ((status = rmr_embed_start(shared, model, &text, 1, NULL, NULL, NULL,
-                                     job, err)) == RMR_ERR_BUSY) {
+    while ((status = rmr_embed_start(shared, model, &text, 1, options, NULL,
+                                     NULL, job, err)) == RMR_ERR_BUSY) {
         if (interrupted(db))
             return rmr_sqlite_fail(err, RMR_ERR_CANCELED, "interrupted");
         if (waited >= BUSY_LIMIT_MS)

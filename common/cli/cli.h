@@ -49,6 +49,9 @@ int cli_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_usage(const cli_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Says where pooling was guessed, and how to choose it. */
+void cli_note_pooling(const rmr_model_info *info);
+
 /* Prints a sentence that is no failure on standard error. */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -104,6 +107,7 @@ void cli_signals_finish(void);
 typedef enum cli_kind {
     CLI_FLAG,    /* int *: set to 1 */
     CLI_STRING,  /* const char **: not empty */
+    CLI_TEXT,    /* the same, but it may be empty */
     CLI_NUMBER,  /* uint32_t *: a whole number in [min, max] */
     CLI_SECONDS, /* double *: decimal seconds in [0.1, 3600] */
     CLI_DTYPE    /* rmr_dtype * */

@@ -35,6 +35,12 @@ static const char help[] =
     "                    this process may use)\n"
     "  --dimensions N    keep the first N components, then normalise\n"
     "  --no-normalize    vectors as pooled, not of unit length\n"
+    "  --pooling MODE    where there is no modules.json: cls, max, mean\n"
+    "                    (default), mean_sqrt_len_tokens, weightedmean,\n"
+    "                    lasttoken, or several joined by +\n"
+    "  --prompt-name P   the model's prompt P before each text (default: the\n"
+    "                    one that the model says; remora inspect has them)\n"
+    "  --prompt TEXT     TEXT before each text; an empty one: no prompt\n"
     "  --help            this text\n"
     "\n"
     "Without --jsonl a text is a line. A line ends with LF or CR LF, holds at\n"
@@ -62,6 +68,9 @@ typedef struct embed_args {
     uint32_t threads;
     uint32_t dimensions;
     int no_normalize;
+    const char *pooling;
+    const char *prompt_name;
+    const char *prompt;
     int npy;
 } embed_args;
 
@@ -108,6 +117,9 @@ static int parse(embed_args *args, int argc, char **argv)
         {"--threads", CLI_NUMBER, &args->threads, 1, CLI_MAX_THREADS},
         {"--dimensions", CLI_NUMBER, &args->dimensions, 1, 999999999},
         {"--no-normalize", CLI_FLAG, &args->no_normalize, 0, 0},
+        {"--pooling", CLI_STRING, &args->pooling, 0, 0},
+        {"--prompt-name", CLI_STRING, &args->prompt_name, 0, 0},
+        {"--prompt", CLI_TEXT, &args->prompt, 0, 0},
     };
     int code = cli_parse(&cli_embed_command, options,
                          sizeof(options) / sizeof(options[0]), argc, argv,
@@ -120,6 +132,10 @@ static int parse(embed_args *args, int argc, char **argv)
     if (args->format && !args->npy && strcmp(args->format, "jsonl") != 0) {
         return cli_usage(&cli_embed_command,
                          "--format is jsonl or npy, not \"%s\"", args->format);
+    }
+    if (args->prompt && args->prompt_name) {
+        return cli_usage(&cli_embed_command,
+                         "--prompt and --prompt-name exclude each other");
     }
     return CLI_CONTINUE;
 }
@@ -138,6 +154,7 @@ static int open_model(embed_run *run)
 
     rmr_model_options_init(&options);
     options.dtype = run->args->dtype;
+    options.pooling = run->args->pooling;
     if (rmr_model_open(&run->model, run->args->model, &options, &err) !=
         RMR_OK) {
         return cli_failed("%s", err.message);
@@ -150,8 +167,14 @@ static int open_model(embed_run *run)
                          " with this model, not %" PRIu32,
                          run->info.dim, run->args->dimensions);
     }
+    cli_note_pooling(&run->info);
     rmr_embed_options_init(&run->options);
     run->options.dimensions = run->args->dimensions;
+    run->options.prompt_name = run->args->prompt_name;
+    if (run->args->prompt) {
+        run->options.prompt.data = run->args->prompt;
+        run->options.prompt.len = strlen(run->args->prompt);
+    }
     if (run->args->no_normalize) {
         run->options.normalize = RMR_NORMALIZE_OFF;
     }

@@ -14,6 +14,10 @@ static const char help[] =
     "Opens and checks a model and says what it is.\n"
     "\n"
     "  --dtype DTYPE   arithmetic: f32 (default), bf16, int8, int4\n"
+    "  --pooling MODE  where there is no modules.json: cls, max, mean "
+    "(default),\n"
+    "                  mean_sqrt_len_tokens, weightedmean, lasttoken, or\n"
+    "                  several joined by +\n"
     "  --json          one JSON object instead of a table\n"
     "  --help          this text\n";
 
@@ -47,7 +51,7 @@ static const char *pooling_words(const rmr_model_info *info, char *buf,
                                  size_t cap)
 {
     snprintf(buf, cap, "%s%s", info->pooling,
-             info->pooling_guessed ? " (assumed: there is no 1_Pooling)" : "");
+             info->pooling_guessed ? " (assumed: choose with --pooling)" : "");
     return buf;
 }
 
@@ -60,9 +64,31 @@ static const char *size_words(uint64_t bytes, char *buf, size_t cap)
     return buf;
 }
 
-static void write_table(cli_output *out, const rmr_model_info *info)
+/* A prompt in quotes, as JSON has them, and whether it is the default. */
+static void write_prompts(cli_output *out, const rmr_model *model,
+                          const rmr_model_info *info)
 {
-    char buf[80];
+    const char *name;
+    rmr_text text;
+
+    for (size_t i = 0; rmr_model_prompt(model, i, &name, &text); i++) {
+        char line[32];
+        int chosen =
+            info->default_prompt && strcmp(info->default_prompt, name) == 0;
+
+        snprintf(line, sizeof(line), "%-18s", "prompt");
+        cli_output_string(out, line);
+        cli_output_json_string(out, name);
+        cli_output_string(out, ": ");
+        cli_output_json_text(out, text);
+        cli_output_string(out, chosen ? " (default)\n" : "\n");
+    }
+}
+
+static void write_table(cli_output *out, const rmr_model *model,
+                        const rmr_model_info *info)
+{
+    char buf[192];
 
     row_string(out, "path", info->path);
     row_string(out, "architecture", info->architecture);
@@ -71,12 +97,14 @@ static void write_table(cli_output *out, const rmr_model_info *info)
     row_number(out, "max tokens", info->max_tokens);
     row_string(out, "pooling", pooling_words(info, buf, sizeof(buf)));
     row_string(out, "normalize", info->normalize ? "yes" : "no");
+    row_string(out, "similarity", rmr_similarity_name(info->similarity));
     row_number(out, "layers", info->num_layers);
     row_number(out, "attention heads", info->num_heads);
     row_number(out, "hidden size", info->hidden_size);
     row_number(out, "vocabulary", info->vocab_size);
     row_number(out, "parameters", info->num_parameters);
     row_string(out, "weights", size_words(info->bytes, buf, sizeof(buf)));
+    write_prompts(out, model, info);
 }
 
 static void json_number(cli_output *out, const char *key, uint64_t value)
@@ -102,7 +130,25 @@ static void json_bool(cli_output *out, const char *key, int value)
     cli_output_string(out, value ? "\":true" : "\":false");
 }
 
-static void write_json(cli_output *out, const rmr_model_info *info)
+static void json_prompts(cli_output *out, const rmr_model *model,
+                         const rmr_model_info *info)
+{
+    const char *name;
+    rmr_text text;
+
+    cli_output_string(out, ",\"prompts\":{");
+    for (size_t i = 0; rmr_model_prompt(model, i, &name, &text); i++) {
+        cli_output_string(out, i > 0 ? "," : "");
+        cli_output_json_string(out, name);
+        cli_output_string(out, ":");
+        cli_output_json_text(out, text);
+    }
+    cli_output_string(out, "}");
+    json_string(out, "default_prompt_name", info->default_prompt);
+}
+
+static void write_json(cli_output *out, const rmr_model *model,
+                       const rmr_model_info *info)
 {
     cli_output_string(out, "{\"path\":");
     cli_output_json_string(out, info->path);
@@ -113,12 +159,14 @@ static void write_json(cli_output *out, const rmr_model_info *info)
     json_string(out, "pooling", info->pooling);
     json_bool(out, "pooling_guessed", info->pooling_guessed);
     json_bool(out, "normalize", info->normalize);
+    json_string(out, "similarity", rmr_similarity_name(info->similarity));
     json_number(out, "num_layers", info->num_layers);
     json_number(out, "num_heads", info->num_heads);
     json_number(out, "hidden_size", info->hidden_size);
     json_number(out, "vocab_size", info->vocab_size);
     json_number(out, "num_parameters", info->num_parameters);
     json_number(out, "bytes", info->bytes);
+    json_prompts(out, model, info);
     cli_output_string(out, "}\n");
 }
 
@@ -133,6 +181,7 @@ static int inspect_main(int argc, char **argv)
     rmr_model_options model_options;
     const cli_option options[] = {
         {"--dtype", CLI_DTYPE, &model_options.dtype, 0, 0},
+        {"--pooling", CLI_STRING, &model_options.pooling, 0, 0},
         {"--json", CLI_FLAG, &json, 0, 0},
     };
     int code;
@@ -150,9 +199,9 @@ static int inspect_main(int argc, char **argv)
     code = cli_output_open(&out, NULL);
     if (code == CLI_OK) {
         if (json) {
-            write_json(&out, &info);
+            write_json(&out, model, &info);
         } else {
-            write_table(&out, &info);
+            write_table(&out, model, &info);
         }
         code = cli_output_close(&out, 1);
     }

@@ -72,6 +72,9 @@ static int set_value(const cli_command *command, const cli_option *option,
         }
         *(const char **)option->value = text;
         return CLI_CONTINUE;
+    case CLI_TEXT:
+        *(const char **)option->value = text;
+        return CLI_CONTINUE;
     case CLI_NUMBER:
         if (!read_number(text, &number) || number < option->min ||
             number > option->max) {

@@ -62,6 +62,15 @@ void cli_note(const char *format, ...)
     va_end(args);
 }
 
+void cli_note_pooling(const rmr_model_info *info)
+{
+    if (info->pooling_guessed) {
+        cli_note("%s has no modules.json to say how token vectors become one: "
+                 "%s is assumed; choose with --pooling",
+                 info->path, info->pooling);
+    }
+}
+
 void cli_note_truncated(uint64_t truncated, uint64_t texts, uint32_t max_tokens)
 {
     const char *verb = truncated == 1 ? "was" : "were";

@@ -221,13 +221,16 @@ def test_inspect_table(remora, tiny):
     assert rows["max tokens"] == "32"
     assert rows["pooling"] == "mean"
     assert rows["normalize"] == "yes"
+    assert rows["similarity"] == "cosine"
+    assert rows["prompt"] == '"document": ""'
     assert rows["layers"] == "1"
     assert rows["attention heads"] == "2"
     assert rows["hidden size"] == "16"
     assert rows["vocabulary"] == str(len(tiny_bert.VOCAB))
-    assert len(rows) == 13
+    assert len(rows) == 15
     columns = {re.search(r" {2,}\S|\S(?= \d)", line) and line.index(value)
-               for line, value in zip(done.out.splitlines(), rows.values())}
+               for line, value in zip(done.out.splitlines(),
+                                    list(rows.values())[:-1])}
     assert columns == {18}
 
 
@@ -247,20 +250,45 @@ def test_inspect_json(remora, tiny):
     assert info == {
         "path": str(tiny), "architecture": "bert", "dtype": "f32",
         "dim": 16, "max_tokens": 32, "pooling": "mean",
-        "pooling_guessed": False, "normalize": True, "num_layers": 1,
+        "pooling_guessed": False, "normalize": True,
+        "similarity": "cosine", "num_layers": 1,
         "num_heads": 2, "hidden_size": 16,
         "vocab_size": len(tiny_bert.VOCAB),
         "num_parameters": count_parameters(),
+        "prompts": {"query": "", "document": ""}, "default_prompt_name": None,
     }
 
 
 def test_inspect_says_what_was_assumed(remora, tmp_path):
     plain = tiny_bert.write(tmp_path / "plain", pooling=False)
     done = remora("inspect", plain)
-    assert "mean (assumed: there is no 1_Pooling)" in done.out
+    assert "mean (assumed: choose with --pooling)" in done.out
     info = json.loads(remora("inspect", plain, "--json").out)
     assert info["pooling_guessed"] is True
     assert info["normalize"] is False
+    info = json.loads(
+        remora("inspect", plain, "--json", "--pooling", "cls+max").out)
+    assert (info["pooling"], info["dim"]) == ("cls+max", 32)
+    assert info["pooling_guessed"] is False
+
+
+def test_inspect_says_the_prompts(remora, tmp_path):
+    made = tiny_bert.write(tmp_path / "prompted")
+    (made / "config_sentence_transformers.json").write_text(json.dumps({
+        "prompts": {"query": "q: \n", "other": "\u00e9"},
+        "default_prompt_name": "other", "similarity_fn_name": "dot",
+    }))
+    lines = remora("inspect", made).out.splitlines()
+    assert [line for line in lines if line.startswith("prompt")] == [
+        'prompt            "query": "q: \\u000a"',
+        'prompt            "document": ""',
+        'prompt            "other": "\u00e9" (default)',
+    ]
+    info = json.loads(remora("inspect", made, "--json").out)
+    assert info["prompts"] == {"query": "q: \n", "document": "",
+                               "other": "\u00e9"}
+    assert info["default_prompt_name"] == "other"
+    assert info["similarity"] == "dot"
 
 
 def test_inspect_minilm(remora, model_dir):

@@ -9,6 +9,8 @@ import stat
 import numpy as np
 import pytest
 
+import tiny_bert
+
 DIM = 16
 
 
@@ -443,3 +445,51 @@ def test_longest_line(remora, tiny):
     # CR at the end of the input ends no line: it is one byte of text more.
     assert remora("embed", tiny, stdin=line).code == 0
     assert remora("embed", tiny, stdin=line + b"\r").code == 1
+
+
+@pytest.fixture
+def prompted(tmp_path):
+    made = tiny_bert.write(tmp_path / "prompted")
+    (made / "config_sentence_transformers.json").write_text(json.dumps({
+        "prompts": {"query": "hello ", "passage": "the "},
+        "default_prompt_name": "passage",
+    }))
+    return made
+
+
+@pytest.mark.parametrize("options, prompt", [
+    ((), b"the "), (("--prompt-name", "query"), b"hello "),
+    (("--prompt", "good "), b"good "), (("--prompt", ""), b""),
+    (("--prompt-name", "document"), b""),
+])
+def test_prompts(remora, prompted, tiny, options, prompt):
+    """What a prompt gives is what the joined text gives without one."""
+    found = remora("embed", prompted, *options, stdin=b"world\n")
+    joined = remora("embed", tiny, stdin=prompt + b"world\n")
+    assert (found.code, found.err) == (0, "")
+    assert found.out == joined.out
+
+
+def test_prompts_that_are_refused(remora, prompted):
+    done = remora("embed", prompted, "--prompt-name", "other", stdin=b"a\n")
+    assert done.code == 1
+    assert 'no prompt "other"; it has query, document, passage' in done.err
+    done = remora("embed", prompted, "--prompt-name", "query", "--prompt", "a",
+                  stdin=b"a\n")
+    assert done.code == 2
+    assert "--prompt and --prompt-name exclude each other" in done.err
+
+
+def test_pooling_of_a_plain_encoder(remora, tmp_path):
+    plain = tiny_bert.write(tmp_path / "plain", pooling=False)
+    guessed = remora("embed", plain, stdin=b"hello world\n")
+    assert "mean is assumed; choose with --pooling" in guessed.err
+    chosen = remora("embed", plain, "--pooling", "mean",
+                    stdin=b"hello world\n")
+    assert (chosen.err, chosen.out) == ("", guessed.out)
+    both = remora("embed", plain, "--pooling", "cls+mean",
+                  stdin=b"hello world\n")
+    rows = [json.loads(done.out)["embedding"] for done in (both, guessed)]
+    assert rows[0][16:] == rows[1] and rows[0][:16] != rows[1]
+    refused = remora("embed", plain, "--pooling", "first", stdin=b"a\n")
+    assert refused.code == 1 and '"first" is not supported' in refused.err

@@ -66,12 +66,12 @@ def test_help_of_command(remora, name, option):
 
 OPTIONS = {
     "embed": "--input --jsonl --format --output --dtype --threads "
-             "--dimensions --no-normalize",
+             "--dimensions --no-normalize --pooling --prompt-name --prompt",
     "tokenize": "--input --jsonl --pair --max-tokens --no-truncate --stride "
                 "--offsets",
     "detokenize": "--input --skip-special",
     "chunk": "--input --jsonl --max-tokens --overlap --boundary",
-    "inspect": "--dtype --json",
+    "inspect": "--dtype --pooling --json",
     "quantize": "--dtype --texts --field",
     "bench": "--dtype --threads --seconds --input --print-texts",
     "kernels": "--json",

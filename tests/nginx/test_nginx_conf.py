@@ -38,6 +38,7 @@ def accepted(nginx, **conf):
     "remora_model minilm models/tiny dtype=f32;",
     "remora_model minilm models/tiny dtype=bf16;",
     "remora_model minilm models/tiny dtype=int8;",
+    "remora_model minilm models/tiny pooling=cls+lasttoken;",
     MODEL + "remora_model another models/tiny;",
     MODEL + "remora_model another models/other; remora_threads 3;",
     MODEL + "remora_threads auto; remora_queue jobs=1; remora_timeout 2s;"
@@ -77,7 +78,8 @@ REFUSED = {
                        'dtype "" is not supported'),
     "parameter": ("remora_model minilm models/tiny fast=yes;",
                   'invalid parameter "fast=yes": there are "dtype=f32", '
-                  '"dtype=bf16", "dtype=int8", "dtype=int4" and '
+                  '"dtype=bf16", "dtype=int8", "dtype=int4", '
+                  '"pooling=MODE" and '
                   '"sha256=HEX"'),
     "no path": ("remora_model minilm;", "invalid number of arguments"),
     "sha256 differs": (
@@ -179,6 +181,36 @@ def test_several_models(nginx):
     two = nginx.post({**body, "model": "two"}, path="/two").vectors()
     assert len(one[0]) == len(two[0]) == 8
     assert one != two
+
+
+def test_pooling(nginx):
+    """Where nothing says how, it is asked for, or assumed and said so."""
+    nginx.configure(http="""
+        remora_model asked models/tiny pooling=cls+mean;
+        remora_model assumed models/tiny;
+    """, server="""
+        location = /asked { remora_embeddings asked; }
+        location = /assumed { remora_embeddings assumed; }
+    """)
+    status, said = nginx.test()
+    assert status == 0
+    [line] = [line for line in said.splitlines() if "[warn]" in line]
+    assert '"assumed": there is no modules.json' in line
+    assert "pooling=mean is assumed" in line
+    nginx.start()
+    asked, assumed = [
+        nginx.post({"model": name, "input": "hello"}, path=f"/{name}").vectors()
+        for name in ("asked", "assumed")
+    ]
+    assert len(asked[0]) == 16 and asked[0][8:] == assumed[0]
+
+
+def test_pooling_that_is_not_there(nginx):
+    refused(nginx, 'pooling mode "first" is not supported',
+            http="remora_model minilm models/tiny pooling=first; # HERE")
+    refused(nginx, "pooling is mean, not cls",
+            http="remora_model minilm models/all-MiniLM-L6-v2 pooling=cls; "
+                 "# HERE")
 
 
 def test_dtypes_of_one_directory(nginx):

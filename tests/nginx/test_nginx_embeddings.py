@@ -89,6 +89,19 @@ def test_normalize_off(server):
     assert numpy.abs(numpy.array(raw) / length - unit).max() < 1e-6
 
 
+def test_prompt(server):
+    """Before the text, as if it were of it."""
+    assert server.embed("fish", prompt="query: ") \
+        == server.embed("query: fish")
+    assert server.embed("fish", prompt_name="document") \
+        == server.embed("fish")
+    reply = server.post({"model": "minilm", "input": "fish",
+                         "prompt_name": "other"})
+    assert reply.status == 400
+    assert reply.json()["error"]["param"] == "prompt_name"
+    assert "it has query, document" in reply.json()["error"]["message"]
+
+
 def test_most_inputs(server):
     body = {"model": "minilm", "input": ["hello"] * 2048,
             "encoding_format": "base64"}

@@ -2,6 +2,8 @@
 answer that names what is wrong for everything else.
 """
 
+import json
+
 import numpy as np
 import pytest
 from conftest import SqlError
@@ -102,7 +104,7 @@ def test_wrong_type_of_model(sql, insert, value, kind):
 
 
 def test_wrong_number_of_arguments(sql):
-    for call in ("embed()", "embed('a', 'b', 'c')", "token_count()"):
+    for call in ("embed()", "embed('a', 'b', 'c', 'd')", "token_count()"):
         with pytest.raises(SqlError, match="wrong number of arguments"):
             sql.query(f"SELECT {call} AS v")
 
@@ -272,3 +274,38 @@ def test_model_from_a_column_may_differ_per_row(sql, insert):
         "SELECT name, texts FROM remora_models",
     )
     assert rows == [["minilm", 1], ["other", 2]]
+
+
+@pytest.fixture
+def prompted(model_dir, tmp_path):
+    """The statement that opens MiniLM with prompts of its own."""
+    for path in model_dir.iterdir():
+        if path.name != "config_sentence_transformers.json":
+            (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({
+        "prompts": {"query": "query: ", "passage": "passage: "},
+        "default_prompt_name": "passage",
+    }))
+    return ("INSERT INTO remora_models(name, path) "
+            f"VALUES ('m', '{tmp_path}')")
+
+
+def test_prompts(sql, prompted):
+    [row] = sql.query(
+        prompted,
+        "SELECT embed('fish') = embed('passage: fish', 'm', '') AS a, "
+        "embed('fish', NULL, 'query') = embed('query: fish', 'm', '') AS b, "
+        "embed('fish', 'm', 'document') = embed('fish', 'm', '') AS c, "
+        "embed('fish', 'm', NULL) = embed('fish') AS d, "
+        "embed('fish') = embed('fish', 'm', '') AS e",
+    )
+    assert row == [1, 1, 1, 1, 0]
+
+
+def test_prompt_that_is_not_there(sql, prompted):
+    with pytest.raises(SqlError, match='no prompt "other"; it has query, '
+                                       "document, passage"):
+        sql.query(prompted, "SELECT embed('fish', 'm', 'other')")
+    with pytest.raises(SqlError, match="argument 3 .prompt. must be TEXT, "
+                                       "not INTEGER"):
+        sql.query(prompted, "SELECT embed('fish', 'm', 5)")

@@ -12,8 +12,9 @@ import pytest
 from conftest import SqlError, insert_statement
 
 COLUMNS = [
-    "name", "path", "dtype", "sha256", "architecture", "dim", "max_tokens",
-    "pooling", "normalize", "bytes", "parameters", "texts", "truncated",
+    "name", "path", "dtype", "sha256", "pooling", "architecture", "dim",
+    "max_tokens", "normalize", "similarity", "bytes", "parameters", "texts",
+    "truncated",
 ]
 
 
@@ -31,7 +32,8 @@ def test_row_says_what_the_model_is(sql, insert, model_dir):
     assert row == {
         "name": "minilm", "path": str(model_dir), "dtype": "f32",
         "sha256": None, "architecture": "bert", "dim": 384,
-        "max_tokens": 256, "pooling": "mean", "normalize": 1, "texts": 0,
+        "max_tokens": 256, "pooling": "mean", "normalize": 1,
+        "similarity": "cosine", "texts": 0,
         "truncated": 0,
     }
 
@@ -224,8 +226,12 @@ VALUES = "INSERT INTO remora_models({columns}) VALUES ({values})"
         ("name, path, sha256", "'m', '{model}', '" + "0" * 64 + "'",
          "model.safetensors has SHA-256 "),
         ("name, path, dim", "'m', '/m', 384",
-         "dim is read from the model: give name, path and if needed dtype and "
-         "sha256"),
+         "dim is read from the model: give name, path and if needed dtype, "
+         "sha256 and pooling"),
+        ("name, path, pooling", "'m', '{model}', 'cls'",
+         "modules.json says that pooling is mean, not cls"),
+        ("name, path, pooling", "'m', '{model}', 'first'",
+         'pooling mode "first" is not supported'),
         ("name, path, truncated", "'m', '/m', 0",
          "truncated is read from the model"),
         ("rowid, name, path", "7, 'm', '{model}'", "rowid cannot be chosen"),
@@ -528,3 +534,21 @@ def test_a_table_of_that_name_in_the_file_is_not_used(
 def test_json_of_a_row(shell, insert):
     done = shell.run(insert, ".mode json", "SELECT * FROM remora_models")
     assert list(json.loads(done.stdout)[0]) == COLUMNS
+
+
+@pytest.fixture
+def plain(model_dir, tmp_path):
+    """The encoder without what sentence-transformers says of it."""
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(model_dir / name)
+    return tmp_path
+
+
+def test_pooling_may_be_given(sql, plain):
+    rows = sql.query(
+        "INSERT INTO remora_models(name, path, pooling) VALUES "
+        f"('a', '{plain}', 'cls+max'), ('b', '{plain}', NULL)",
+        "SELECT pooling, dim, length(embed('a', name)) AS n "
+        "FROM remora_models",
+    )
+    assert rows == [["cls+max", 768, 3072], ["mean", 384, 1536]]
