@@ -27,12 +27,17 @@ static const rmr_family_names names = {
 
 static const rmr_heads heads = {
     .prefixes = names.prefixes,
-    .words = "embeddings.word_embeddings.weight",
+    .words = "embeddings.word_embeddings",
     .classify = {.dense = "pooler",
                  .dense_is_of_encoder = 1,
                  .activation = {.is_tanh = 1},
                  .output = "classifier"},
     .tokens = {.output = "classifier"},
+    .fill = {.dense = "predictions.dense",
+             .activation = {.is_hidden = 1},
+             .norm = "predictions.LayerNorm",
+             .output = "predictions.decoder",
+             .bias = "predictions.bias"},
 };
 
 static rmr_status read_config(rmr_config *config, rmr_json_source source,

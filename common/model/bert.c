@@ -24,12 +24,17 @@ static const rmr_family_names names = {
 
 static const rmr_heads heads = {
     .prefixes = names.prefixes,
-    .words = "embeddings.word_embeddings.weight",
+    .words = "embeddings.word_embeddings",
     .classify = {.dense = "pooler.dense",
                  .dense_is_of_encoder = 1,
                  .activation = {.is_tanh = 1},
                  .output = "classifier"},
     .tokens = {.output = "classifier"},
+    .fill = {.dense = "cls.predictions.transform.dense",
+             .activation = {.is_hidden = 1},
+             .norm = "cls.predictions.transform.LayerNorm",
+             .output = "cls.predictions.decoder",
+             .bias = "cls.predictions.bias"},
 };
 
 const rmr_arch rmr_arch_bert = {

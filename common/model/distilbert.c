@@ -24,11 +24,15 @@ static const rmr_family_names names = {
 
 static const rmr_heads heads = {
     .prefixes = names.prefixes,
-    .words = "embeddings.word_embeddings.weight",
+    .words = "embeddings.word_embeddings",
     .classify = {.dense = "pre_classifier",
                  .activation = {.kernel = RMR_ACTIVATION_RELU},
                  .output = "classifier"},
     .tokens = {.output = "classifier"},
+    .fill = {.dense = "vocab_transform",
+             .activation = {.is_hidden = 1},
+             .norm = "vocab_layer_norm",
+             .output = "vocab_projector"},
 };
 
 static const rmr_config_names config_names = {

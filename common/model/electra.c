@@ -15,11 +15,15 @@ static const rmr_family_names names = {
 
 static const rmr_heads heads = {
     .prefixes = names.prefixes,
-    .words = "embeddings.word_embeddings.weight",
+    .words = "embeddings.word_embeddings",
     .classify = {.dense = "classifier.dense",
                  .activation = {.kernel = RMR_ACTIVATION_GELU},
                  .output = "classifier.out_proj"},
     .tokens = {.output = "classifier"},
+    .fill = {.dense = "generator_predictions.dense",
+             .activation = {.kernel = RMR_ACTIVATION_GELU},
+             .norm = "generator_predictions.LayerNorm",
+             .output = "generator_lm_head"},
 };
 
 static rmr_status read_config(rmr_config *config, rmr_json_source source,

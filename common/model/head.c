@@ -13,8 +13,6 @@
 #include "common/model/bind.h"
 #include "common/model/model.h"
 
-enum { HEAD_ROWS = 24 }; /* that are run at a time */
-
 /* ------------------------------------------------------------------ binding
  */
 
@@ -26,6 +24,8 @@ static const rmr_head_names *names_of(const rmr_arch *arch, rmr_head_kind kind)
         return &heads->classify;
     if (heads && kind == RMR_HEAD_TOKENS)
         return &heads->tokens;
+    if (heads && kind == RMR_HEAD_FILL)
+        return &heads->fill;
     return &none;
 }
 
@@ -85,38 +85,114 @@ static rmr_status check_outputs(const rmr_head *head, const rmr_model *model,
                     (unsigned long long)rows, head->labels.count);
 }
 
+/* Where the encoder's tensors are. */
+static const char *encoder_prefix(const rmr_model *model)
+{
+    const rmr_heads *heads = model->arch->heads;
+    char words[RMR_LINEAR_NAME_CHARS];
+    snprintf(words, sizeof words, "%s.weight", heads->words);
+    return rmr_bind_prefix(model->weights, heads->prefixes, words);
+}
+
+/* Inputs of the output. */
+static size_t inner_size(const rmr_head *head)
+{
+    return head->kind == RMR_HEAD_FILL ? head->config->embedding_size
+                                       : head->config->hidden_size;
+}
+
+static void bind_dense(rmr_binder *b, rmr_head *head, const rmr_model *model,
+                       const rmr_head_names *names)
+{
+    head->has_dense = names->dense != NULL;
+    head->activation = names->activation;
+    if (names->activation.is_hidden)
+        head->activation.kernel = b->config->hidden_act;
+    if (names->dense_is_of_encoder)
+        b->prefix = encoder_prefix(model);
+    if (names->dense)
+        head->dense =
+            rmr_bind_linear(b, "",
+                            (rmr_linear_source){.names = {names->dense},
+                                                .out = inner_size(head),
+                                                .in = b->config->hidden_size,
+                                                .dtype = RMR_DTYPE_F32});
+    b->prefix = "";
+    if (names->norm)
+        head->norm = rmr_bind_norm(b, "", names->norm, inner_size(head));
+}
+
+static void bind_labels(rmr_binder *b, rmr_head *head,
+                        const rmr_head_names *names)
+{
+    head->output =
+        rmr_bind_linear(b, "",
+                        (rmr_linear_source){.names = {names->output},
+                                            .out = head->labels.count,
+                                            .in = inner_size(head),
+                                            .dtype = RMR_DTYPE_F32});
+}
+
+static int has(const rmr_binder *b, const char *name, const char *suffix)
+{
+    char full[RMR_LINEAR_NAME_CHARS];
+    snprintf(full, sizeof full, "%s.%s", name, suffix);
+    return rmr_weights_has(b->weights, full);
+}
+
+/* A weight and a bias of their own are used where there are any, as in the
+ * reference; else those that they are tied to. */
+static void bind_words(rmr_binder *b, rmr_head *head, const rmr_model *model,
+                       const rmr_head_names *names)
+{
+    size_t vocab_size = b->config->vocab_size, in = inner_size(head);
+    int is_own = has(b, names->output, "weight");
+    char bias[RMR_LINEAR_NAME_CHARS];
+    b->prefix = is_own ? "" : encoder_prefix(model);
+    head->output = rmr_bind_linear(
+        b, "",
+        (rmr_linear_source){
+            .names = {is_own ? names->output : model->arch->heads->words},
+            .out = vocab_size,
+            .in = in,
+            .without_bias = 1,
+            .dtype = b->dtype});
+    b->prefix = "";
+    snprintf(bias, sizeof bias, "%s.bias", names->output);
+    if (!b->status)
+        b->status = rmr_weights_f32(
+            b->weights,
+            names->bias && !has(b, names->output, "bias") ? names->bias : bias,
+            0, vocab_size, &head->output.bias, b->err);
+    if (!b->status && !is_own)
+        rmr_weights_count(b->weights, -(int64_t)(vocab_size * in), 0);
+}
+
 static rmr_status bind(rmr_head *head, const rmr_model *model, rmr_error *err)
 {
     const rmr_head_names *names = names_of(model->arch, head->kind);
-    const rmr_heads *heads = model->arch->heads;
-    size_t hidden = model->config.hidden_size;
     rmr_binder b = {.config = &model->config,
                     .weights = model->weights,
                     .kern = &model->kern,
-                    .dtype = RMR_DTYPE_F32,
+                    .dtype = model->dtype,
+                    .prefix = "",
                     .err = err};
-    if (names->dense_is_of_encoder)
-        b.prefix =
-            rmr_bind_prefix(model->weights, heads->prefixes, heads->words);
+    bind_dense(&b, head, model, names);
+    if (head->kind == RMR_HEAD_FILL)
+        bind_words(&b, head, model, names);
     else
-        b.prefix = "";
-    if (names->dense)
-        head->dense =
-            rmr_bind_linear(&b, "",
-                            (rmr_linear_source){.names = {names->dense},
-                                                .out = hidden,
-                                                .in = hidden,
-                                                .dtype = RMR_DTYPE_F32});
-    b.prefix = "";
-    head->has_dense = names->dense != NULL;
-    head->activation = names->activation;
-    head->output =
-        rmr_bind_linear(&b, "",
-                        (rmr_linear_source){.names = {names->output},
-                                            .out = head->labels.count,
-                                            .in = hidden,
-                                            .dtype = RMR_DTYPE_F32});
+        bind_labels(&b, head, names);
     return b.status;
+}
+
+static rmr_status open_classifier(rmr_head *head, const rmr_model *model,
+                                  rmr_error *err)
+{
+    rmr_status status = read_config(head, model->path, err);
+    if (!status)
+        status = check_outputs(head, model,
+                               names_of(model->arch, head->kind)->output, err);
+    return status;
 }
 
 static rmr_status open_head(rmr_head *head, const rmr_model *model,
@@ -126,11 +202,8 @@ static rmr_status open_head(rmr_head *head, const rmr_model *model,
     rmr_status status = rmr_head_find(&named, model->path, err);
     if (!status)
         status = check_kind(model->path, named, head->kind, model->arch, err);
-    if (!status)
-        status = read_config(head, model->path, err);
-    if (!status)
-        status = check_outputs(head, model,
-                               names_of(model->arch, head->kind)->output, err);
+    if (!status && head->kind != RMR_HEAD_FILL)
+        status = open_classifier(head, model, err);
     if (!status)
         status = bind(head, model, err);
     return status;
@@ -165,11 +238,6 @@ void rmr_head_free(rmr_head *head)
 /* ------------------------------------------------------------------ running
  */
 
-size_t rmr_head_scratch_bytes(const rmr_head *head)
-{
-    return 2 * HEAD_ROWS * head->config->hidden_size * sizeof(float);
-}
-
 static void multiply(const rmr_head *head, const rmr_linear *linear,
                      size_t rows, const float *x, rmr_activation activation,
                      float *y)
@@ -187,29 +255,42 @@ static void multiply(const rmr_head *head, const rmr_linear *linear,
     head->kern->linear_f32(&args);
 }
 
-/* At most HEAD_ROWS rows x, [rows, hidden_size], to logits, by way of inner,
- * [rows, hidden_size]. */
+size_t rmr_head_inner_bytes(const rmr_head *head)
+{
+    return RMR_HEAD_ROWS * inner_size(head) * sizeof(float);
+}
+
+const float *rmr_head_inner(const rmr_head *head, size_t rows, const float *x,
+                            float *inner)
+{
+    size_t size = inner_size(head);
+    if (!head->has_dense)
+        return x;
+    multiply(head, &head->dense, rows, x, head->activation.kernel, inner);
+    for (size_t i = 0; i < rows * size && head->activation.is_tanh; i++)
+        inner[i] = tanhf(inner[i]);
+    if (head->norm.gamma)
+        head->kern->layer_norm(rows, size, inner, head->norm.gamma,
+                               head->norm.beta, head->config->layer_norm_eps,
+                               inner);
+    return inner;
+}
+
 static void run_rows(const rmr_head *head, size_t rows, const float *x,
                      float *inner, float *logits)
 {
-    size_t count = rows * head->config->hidden_size;
-    if (head->has_dense) {
-        multiply(head, &head->dense, rows, x, head->activation.kernel, inner);
-        for (size_t i = 0; i < count && head->activation.is_tanh; i++)
-            inner[i] = tanhf(inner[i]);
-        x = inner;
-    }
-    multiply(head, &head->output, rows, x, RMR_ACTIVATION_NONE, logits);
+    multiply(head, &head->output, rows, rmr_head_inner(head, rows, x, inner),
+             RMR_ACTIVATION_NONE, logits);
 }
 
 void rmr_head_classify(const rmr_head *head, const rmr_batch *batch,
                        const float *hidden, void *scratch, float *logits)
 {
     size_t size = head->config->hidden_size;
-    float *first_tokens = scratch, *inner = first_tokens + HEAD_ROWS * size;
-    for (size_t s = 0; s < batch->num_seqs; s += HEAD_ROWS) {
+    float *first_tokens = scratch, *inner = first_tokens + RMR_HEAD_ROWS * size;
+    for (size_t s = 0; s < batch->num_seqs; s += RMR_HEAD_ROWS) {
         size_t left = batch->num_seqs - s;
-        size_t rows = left < HEAD_ROWS ? left : HEAD_ROWS;
+        size_t rows = left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS;
         for (size_t r = 0; r < rows; r++)
             memcpy(first_tokens + r * size,
                    hidden + batch->cu_seqlens[s + r] * size,
@@ -223,9 +304,9 @@ void rmr_head_tokens(const rmr_head *head, const rmr_batch *batch,
                      const float *hidden, void *scratch, float *logits)
 {
     size_t size = head->config->hidden_size;
-    for (size_t t = 0; t < batch->tokens; t += HEAD_ROWS) {
+    for (size_t t = 0; t < batch->tokens; t += RMR_HEAD_ROWS) {
         size_t left = batch->tokens - t;
-        run_rows(head, left < HEAD_ROWS ? left : HEAD_ROWS, hidden + t * size,
-                 scratch, logits + t * head->labels.count);
+        run_rows(head, left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS,
+                 hidden + t * size, scratch, logits + t * head->labels.count);
     }
 }

@@ -15,34 +15,41 @@
 typedef enum rmr_head_kind {
     RMR_HEAD_NONE = 0, /* the encoder alone */
     RMR_HEAD_CLASSIFY, /* ForSequenceClassification */
-    RMR_HEAD_TOKENS    /* ForTokenClassification */
+    RMR_HEAD_TOKENS,   /* ForTokenClassification */
+    RMR_HEAD_FILL      /* ForMaskedLM, ForPreTraining */
 } rmr_head_kind;
 
-/* The task that it is for: "text-classification", "token-classification". */
+/* The task that it is for: "text-classification", "token-classification",
+ * "fill-mask". */
 const char *rmr_head_task(rmr_head_kind kind);
 
 /* -------------------------------------------------------------------- names
  *
- * A head is a linear layer with an activation, where there is one, and a linear
- * layer whose outputs are the logits. */
+ * A head is a linear layer with an activation, and perhaps a normalisation,
+ * where there is one, and a linear layer whose outputs are the logits. */
 
 typedef struct rmr_head_activation {
     rmr_activation kernel;
-    int is_tanh; /* that, instead */
+    int is_tanh;   /* that, instead; */
+    int is_hidden; /* or config.json's, of the encoder */
 } rmr_head_activation;
 
 typedef struct rmr_head_names {
     const char *dense;       /* or NULL: the logits come of the hidden state */
     int dense_is_of_encoder; /* its name has the encoder's prefix */
     rmr_head_activation activation;
+    const char *norm;   /* of what comes of it, or NULL */
     const char *output; /* NULL: there is no such head */
+    const char *bias;   /* whole, where the output has none of its own; NULL:
+                         * it has */
 } rmr_head_names;
 
 /* Those of an architecture. */
 typedef struct rmr_heads {
     const char *const *prefixes; /* of its encoder's tensors, for */
     const char *words;           /* rmr_bind_prefix, with the table of words */
-    rmr_head_names classify, tokens;
+    /* Where `fill` has no weight of its own, that is the table of words. */
+    rmr_head_names classify, tokens, fill;
 } rmr_heads;
 
 /* ------------------------------------------------------------------- labels
@@ -86,14 +93,15 @@ int rmr_score(rmr_scores scores, size_t count, float *logits);
 
 typedef struct rmr_head {
     rmr_head_kind kind;
-    rmr_labels labels;
+    rmr_labels labels; /* none of FILL */
     rmr_scores scores; /* of a sequence's */
     const rmr_config *config;
     const rmr_kern *kern;
     int has_dense;
     rmr_linear dense;
     rmr_head_activation activation;
-    rmr_linear output; /* [labels.count] outputs */
+    rmr_norm norm;     /* or NULLs */
+    rmr_linear output; /* labels.count or, of FILL, vocab_size outputs */
 } rmr_head;
 
 /* What kind of head the directory's config.json names. Errors: IO, FORMAT,
@@ -102,7 +110,8 @@ rmr_status rmr_head_find(rmr_head_kind *kind, const char *directory,
                          rmr_error *err);
 
 /*
- * Binds the model's head of that kind, in float32. What it points to is owned
+ * Binds the model's head of that kind, in float32 but for the logits of words,
+ * which come of products in the model's dtype. What it points to is owned
  * by the model, which outlives it. Not while another thread uses the model's
  * weights. Errors: FORMAT (config.json names another kind; a tensor is missing,
  * has another shape, or other outputs than there are labels), UNSUPPORTED (the
@@ -112,8 +121,9 @@ rmr_status rmr_head_bind(rmr_head **out, rmr_head_kind kind,
                          const rmr_model *model, rmr_error *err);
 void rmr_head_free(rmr_head *head);
 
-/* Bytes of scratch, aligned to RMR_ALIGNMENT, for any batch. */
-size_t rmr_head_scratch_bytes(const rmr_head *head);
+/* Bytes of scratch, aligned to RMR_ALIGNMENT, for any batch that so many
+ * members work on. */
+size_t rmr_head_scratch_bytes(const rmr_head *head, unsigned members);
 
 /* Of hidden [tokens, hidden_size], a batch's last hidden state: the logits of
  * each sequence, [num_seqs, labels.count]; or of each token, [tokens,
@@ -122,5 +132,30 @@ void rmr_head_classify(const rmr_head *head, const rmr_batch *batch,
                        const float *hidden, void *scratch, float *logits);
 void rmr_head_tokens(const rmr_head *head, const rmr_batch *batch,
                      const float *hidden, void *scratch, float *logits);
+
+/* Logits of FILL, [count, vocab_size], for `tokens` [count] of hidden, each a
+ * row's number. The team may be NULL. */
+void rmr_head_fill(const rmr_head *head, const float *hidden,
+                   const uint32_t *tokens, size_t count, void *scratch,
+                   rmr_team *team, float *logits);
+
+/* What FILL makes of a whole text, rows [first, last) of hidden: for each word
+ * the largest log(1 + relu(logit)), [vocab_size] (Formal et al. 2021, SPLADE).
+ * 0 when one is not finite. */
+int rmr_head_sparse(const rmr_head *head, const float *hidden, size_t first,
+                    size_t last, void *scratch, rmr_team *team, float *weights);
+
+/* ---------------------------------------- what its files share, of FILL too
+ */
+
+enum { RMR_HEAD_ROWS = 24 }; /* that are run at a time */
+
+/* Bytes of what rmr_head_inner writes. */
+size_t rmr_head_inner_bytes(const rmr_head *head);
+
+/* At most RMR_HEAD_ROWS rows x, [rows, hidden_size], to what the logits come
+ * of, by way of `inner`; returns that, or x where there is nothing between. */
+const float *rmr_head_inner(const rmr_head *head, size_t rows, const float *x,
+                            float *inner);
 
 #endif

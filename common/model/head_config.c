@@ -20,6 +20,8 @@ static const struct {
 } endings[] = {
     {"ForSequenceClassification", RMR_HEAD_CLASSIFY},
     {"ForTokenClassification", RMR_HEAD_TOKENS},
+    {"ForMaskedLM", RMR_HEAD_FILL},
+    {"ForPreTraining", RMR_HEAD_FILL},
 };
 
 const char *rmr_head_task(rmr_head_kind kind)
@@ -29,6 +31,8 @@ const char *rmr_head_task(rmr_head_kind kind)
         return "text-classification";
     case RMR_HEAD_TOKENS:
         return "token-classification";
+    case RMR_HEAD_FILL:
+        return "fill-mask";
     default:
         return "none";
     }

@@ -22,7 +22,7 @@ enum {
 typedef struct plain {
     size_t in, out;
     float *weight; /* [out, in] */
-    float *bias;   /* [out], owned by the weights */
+    float *bias;   /* [out], owned by the weights, or NULL */
 } plain;
 
 /* Copies the tensor NAME.suffix. */
@@ -117,6 +117,8 @@ static rmr_status take_biases(plain *p, rmr_weights *weights,
                               const rmr_linear_source *source, rmr_error *err)
 {
     rmr_status status = RMR_OK;
+    if (source->without_bias)
+        return RMR_OK;
     p->bias = rmr_weights_alloc(weights, p->out);
     if (!p->bias)
         return rmr_fail_nomem(err, source->names[0]);

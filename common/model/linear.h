@@ -18,7 +18,7 @@ enum { RMR_LINEAR_NAME_CHARS = 160 };
 typedef struct rmr_linear {
     char name[RMR_LINEAR_NAME_CHARS]; /* the first of its source's */
     rmr_weight weight;    /* what it points to is owned by the weights */
-    const float *bias;    /* [out] */
+    const float *bias;    /* [out], or NULL */
     const float *factors; /* [in], of the input before it is quantized, whose
                            * inverses the weight has, 0 for an outlier; or
                            * NULL */
@@ -30,6 +30,7 @@ enum { RMR_MAX_LINEAR_NAMES = 3 };
 typedef struct rmr_linear_source {
     const char *names[RMR_MAX_LINEAR_NAMES]; /* up to the first NULL */
     uint64_t out, in;                        /* of each name */
+    int without_bias;
     rmr_dtype dtype;
     const rmr_norm *norm; /* whose output is the layer's input, or NULL */
     size_t int8_names;    /* int4: so many names, the last, are int8 instead */
@@ -39,7 +40,8 @@ typedef struct rmr_linear_source {
 size_t rmr_linear_num_names(const rmr_linear_source *source);
 
 /*
- * Takes the tensors NAME.weight [out, in] and NAME.bias [out] of each name, as
+ * Takes the tensors NAME.weight [out, in] and, unless the source is without,
+ * NAME.bias [out] of each name, as
  * one layer with all their outputs; the weights are packed and their own memory
  * is given back. They may have been quantized before, as whole.h says. For int8
  * a norm tells which components of the input are large

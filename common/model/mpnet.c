@@ -25,11 +25,16 @@ static const rmr_family_names names = {
 
 static const rmr_heads heads = {
     .prefixes = names.prefixes,
-    .words = "embeddings.word_embeddings.weight",
+    .words = "embeddings.word_embeddings",
     .classify = {.dense = "classifier.dense",
                  .activation = {.is_tanh = 1},
                  .output = "classifier.out_proj"},
     .tokens = {.output = "classifier"},
+    .fill = {.dense = "lm_head.dense",
+             .activation = {.kernel = RMR_ACTIVATION_GELU},
+             .norm = "lm_head.layer_norm",
+             .output = "lm_head.decoder",
+             .bias = "lm_head.bias"},
 };
 
 static rmr_status read_config(rmr_config *config, rmr_json_source source,

@@ -3,14 +3,15 @@
  * tokenizer: for comparing architectures with the reference. It must never run
  * anything but the model's own forward pass and head.
  *
- * usage: hidden_states [--layers | --logits | --scores] MODEL DTYPE
- *        < SEQUENCES > VALUES
+ * usage: hidden_states [--layers | --logits | --scores | --sparse]
+ *        MODEL DTYPE < SEQUENCES > VALUES
  *
  * A line of ids is a sequence; those after "|" are of segment 1. Writes float32
  * [tokens, hidden_size] of all sequences, as one batch, one after another; with
  * --layers, of the embeddings, and then of each layer. With --logits writes
  * what the head that config.json names makes of them; with --scores, of a
- * sequence classifier, what that stands for.
+ * sequence classifier, what that stands for; with --sparse, of a masked
+ * language model, a sequence's weights of words.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,21 +124,48 @@ static void write_layers(const rmr_model *model)
     rmr_free(kept.values);
 }
 
-static void write_logits(const rmr_model *model, int scores)
+/* One row for each sequence, or for each token. */
+static size_t run_head(const rmr_head *head, const float *hidden, void *scratch,
+                       float *logits)
+{
+    static uint32_t all[MAX_TOKENS];
+    for (size_t t = 0; t < batch.tokens; t++)
+        all[t] = (uint32_t)t;
+    if (head->kind == RMR_HEAD_CLASSIFY)
+        rmr_head_classify(head, &batch, hidden, scratch, logits);
+    else if (head->kind == RMR_HEAD_TOKENS)
+        rmr_head_tokens(head, &batch, hidden, scratch, logits);
+    else
+        rmr_head_fill(head, hidden, all, batch.tokens, scratch, NULL, logits);
+    return head->kind == RMR_HEAD_CLASSIFY ? batch.num_seqs : batch.tokens;
+}
+
+/* One row for each sequence. */
+static size_t run_sparse(const rmr_head *head, const float *hidden,
+                         void *scratch, float *weights)
+{
+    for (size_t s = 0; s < batch.num_seqs; s++) {
+        if (!rmr_head_sparse(head, hidden, ends[s], ends[s + 1], scratch, NULL,
+                             weights + s * head->output.weight.out))
+            exit(1);
+    }
+    return batch.num_seqs;
+}
+
+static void write_logits(const rmr_model *model, const char *option)
 {
     rmr_head_kind kind;
     rmr_head *head;
     check(rmr_head_find(&kind, model->path, &err));
     check(rmr_head_bind(&head, kind, model, &err));
     float *hidden = run(model);
-    void *scratch = allocate(rmr_head_scratch_bytes(head));
-    int whole = kind == RMR_HEAD_CLASSIFY;
-    size_t rows = whole ? batch.num_seqs : batch.tokens;
-    size_t columns = head->labels.count;
-    float *logits = allocate(rows * columns * sizeof *logits);
-    (whole ? rmr_head_classify : rmr_head_tokens)(head, &batch, hidden, scratch,
-                                                  logits);
-    for (size_t r = 0; r < rows && scores; r++) {
+    void *scratch = allocate(rmr_head_scratch_bytes(head, 1));
+    size_t columns = head->output.weight.out;
+    float *logits = allocate(batch.tokens * columns * sizeof *logits);
+    size_t rows = strcmp(option, "--sparse") == 0
+                      ? run_sparse(head, hidden, scratch, logits)
+                      : run_head(head, hidden, scratch, logits);
+    for (size_t r = 0; r < rows && strcmp(option, "--scores") == 0; r++) {
         if (!rmr_score(head->scores, columns, logits + r * columns))
             exit(1);
     }
@@ -169,8 +197,8 @@ int main(int argc, char **argv)
     char *line = NULL;
     size_t cap = 0;
     if (argc != 3 + (*option != 0)) {
-        fprintf(stderr, "usage: hidden_states [--layers | --logits | --scores] "
-                        "MODEL DTYPE\n");
+        fprintf(stderr, "usage: hidden_states [--layers | --logits | --scores "
+                        "| --sparse] MODEL DTYPE\n");
         return 2;
     }
     open_model(&model, argv[argc - 2], argv[argc - 1]);
@@ -181,7 +209,7 @@ int main(int argc, char **argv)
     if (strcmp(option, "--layers") == 0)
         write_layers(&model);
     else if (*option)
-        write_logits(&model, strcmp(option, "--scores") == 0);
+        write_logits(&model, option);
     else
         write_hidden(&model);
     model.arch->unbind(model.bound);

@@ -12,13 +12,15 @@ from test_hidden_states import (  # noqa: F401
 
 CASES = {
     case.name: case for case in architectures.CASES
-    if case.task in ("text-classification", "token-classification")
+    if case.task in ("text-classification", "token-classification",
+                     "fill-mask")
     and case.config["model_type"] in BUILT
     and case.config.get("position_embedding_type", "absolute") == "absolute"
 }
 CLASSIFIERS = [
     name for name, case in CASES.items() if case.task == "text-classification"
 ]
+FILLERS = [name for name, case in CASES.items() if case.task == "fill-mask"]
 BOUND = 1e-5  # of the largest value; of scores
 
 
@@ -50,3 +52,28 @@ def test_scores_are_those_of_the_reference(models, name):  # noqa: F811
     found = found.reshape(expected.shape)
     scale = max(1, np.abs(expected).max())  # of raw ones
     assert np.abs(found - expected).max() <= BOUND * scale
+
+
+@pytest.mark.parametrize("name", FILLERS)
+def test_sparse_weights_are_of_the_logits(models, name):  # noqa: F811
+    """As SPLADE has them: a row for each sequence."""
+    logits = reference(name)
+    ends = np.cumsum([len(one) for one in described(name)["sequences"]])
+    expected = [np.log1p(np.maximum(part, 0)).max(axis=0)
+                for part in np.split(logits, ends[:-1])]
+    found = hidden_states(models(name), described(name), "f32", "--sparse")
+    found = found.reshape(np.shape(expected))
+    assert np.abs(found - expected).max() <= BOUND
+
+
+# Cosine of all logits of words; int4 is uncalibrated, on tiny models.
+NARROW = {"bf16": 0.9999, "int8": 0.999, "int4": 0.96}
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize("name", FILLERS)
+def test_logits_of_fewer_bits_are_near(models, name, dtype):  # noqa: F811
+    expected = reference(name).ravel()
+    found = hidden_states(models(name), described(name), dtype, "--logits")
+    lengths = np.linalg.norm(found) * np.linalg.norm(expected)
+    assert found @ expected / lengths >= NARROW[dtype]

@@ -13,18 +13,25 @@
 
 #define CLASSIFIER "BertForSequenceClassification"
 #define TAGGER "BertForTokenClassification"
+#define FILLER "BertForMaskedLM"
 
 /* ------------------------------------------------------------------- models
  */
 
-static rmr_model *load(const tiny_model *tiny)
+static rmr_model *load_as(const char *directory, rmr_dtype dtype)
 {
     rmr_error err = {0};
     rmr_model *model;
     rmr_model_options options;
     rmr_model_options_init(&options);
-    expect_ok(rmr_model_load(&model, tiny->directory, &options, &err), &err);
+    options.dtype = dtype;
+    expect_ok(rmr_model_load(&model, directory, &options, &err), &err);
     return model;
+}
+
+static rmr_model *load(const tiny_model *tiny)
+{
+    return load_as(tiny->directory, RMR_DTYPE_F32);
 }
 
 static int never(void *context)
@@ -74,7 +81,7 @@ static rmr_head *bind(const rmr_model *model, rmr_head_kind kind)
 /* The logits of all sequences, or of all tokens. */
 static void logits_of(const rmr_head *head, const pack *p, float *logits)
 {
-    void *scratch = rmr_malloc_aligned(rmr_head_scratch_bytes(head));
+    void *scratch = rmr_malloc_aligned(rmr_head_scratch_bytes(head, 1));
     if (head->kind == RMR_HEAD_CLASSIFY)
         rmr_head_classify(head, &p->batch, p->hidden, scratch, logits);
     else
@@ -170,6 +177,190 @@ static void test_logits(void **state)
                                 .prefix = "bert.",
                                 .shards = 2},
                  RMR_HEAD_TOKENS);
+}
+
+/* -------------------------------------------------------------------- words
+ */
+
+/* Logits of all words for one row of hidden. */
+static void ref_words(const tiny_model *tiny, const float *hidden, double *y)
+{
+    size_t size = tiny->options.hidden_size;
+    const char *transform = "cls.predictions.transform";
+    const float *words = tiny_values(tiny, "embeddings.word_embeddings.weight");
+    const float *bias = tiny_values(tiny, "cls.predictions.bias");
+    double x[64] = {0}, inner[64], mean = 0, variance = 0;
+    char name[96];
+    for (size_t i = 0; i < size; i++)
+        x[i] = hidden[i];
+    snprintf(name, sizeof name, "%s.dense", transform);
+    ref_linear(tiny, name, x, size, size, inner);
+    for (size_t i = 0; i < size; i++) {
+        inner[i] *= 0.5 * (1 + erf(inner[i] / sqrt(2)));
+        mean += inner[i] / (double)size;
+    }
+    for (size_t i = 0; i < size; i++)
+        variance += (inner[i] - mean) * (inner[i] - mean) / (double)size;
+    snprintf(name, sizeof name, "%s.LayerNorm.weight", transform);
+    const float *gamma = tiny_values(tiny, name);
+    snprintf(name, sizeof name, "%s.LayerNorm.bias", transform);
+    const float *beta = tiny_values(tiny, name);
+    for (size_t o = 0; o < tiny->options.vocab_size; o++) {
+        y[o] = bias[o];
+        for (size_t i = 0; i < size; i++)
+            y[o] += ((inner[i] - mean) / sqrt(variance + 1e-12) * gamma[i] +
+                     beta[i]) *
+                    words[o * size + i];
+    }
+}
+
+enum { MAX_WORDS = 128, ASKED = 61 };
+
+static void fill(const rmr_head *head, const pack *p, size_t count,
+                 const uint32_t *tokens, rmr_team *team, float *logits)
+{
+    void *scratch = rmr_malloc_aligned(
+        rmr_head_scratch_bytes(head, rmr_team_members(team)));
+    rmr_head_fill(head, p->hidden, tokens, count, scratch, team, logits);
+    rmr_free(scratch);
+}
+
+static void not_invited(void *context)
+{
+    (void)context;
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    static float logits[ASKED * MAX_WORDS], shared[ASKED * MAX_WORDS];
+    tiny_model *tiny =
+        tiny_model_new(&(tiny_options){.head = FILLER, .prefix = "bert."});
+    size_t words = tiny->options.vocab_size, size = tiny->options.hidden_size;
+    rmr_team *team = rmr_team_new(3, not_invited, NULL);
+    rmr_team_open(team);
+    for (int dtype = RMR_DTYPE_F32; dtype <= RMR_DTYPE_INT4; dtype++) {
+        rmr_model *model = load_as(tiny->directory, (rmr_dtype)dtype);
+        uint64_t before = rmr_weights_num_parameters(model->weights);
+        rmr_head *head = bind(model, RMR_HEAD_FILL);
+        uint32_t tokens[ASKED];
+        double exact[MAX_WORDS];
+        pack p;
+        /* The table of words is not counted twice. */
+        assert_int_equal(rmr_weights_num_parameters(model->weights) - before,
+                         size * size + 3 * size + words);
+        run(&p, model, 0, MAX_SEQS);
+        for (uint32_t i = 0; i < ASKED; i++)
+            tokens[i] = i * 37 % (uint32_t)p.batch.tokens;
+        fill(head, &p, ASKED, tokens, NULL, logits);
+        for (size_t i = 0; i < ASKED && dtype == RMR_DTYPE_F32; i++) {
+            ref_words(tiny, p.hidden + tokens[i] * size, exact);
+            for (size_t o = 0; o < words; o++)
+                assert_true(fabs(logits[i * words + o] - exact[o]) <= 2e-5);
+        }
+        /* The same bits alone, and however many work on them. */
+        fill(head, &p, ASKED, tokens, team, shared);
+        assert_memory_equal(shared, logits, ASKED * words * sizeof *logits);
+        for (size_t i = 0; i < ASKED; i++) {
+            fill(head, &p, 1, tokens + i, NULL, shared);
+            assert_memory_equal(shared, logits + i * words,
+                                words * sizeof *logits);
+        }
+        rmr_free(p.hidden);
+        rmr_head_free(head);
+        rmr_model_unload(model);
+    }
+    rmr_team_close(team);
+    rmr_team_free(team);
+    tiny_model_free(tiny);
+}
+
+static void test_sparse_weights(void **state)
+{
+    (void)state;
+    static float logits[ASKED * MAX_WORDS], weights[MAX_WORDS];
+    tiny_model *tiny = tiny_model_new(&(tiny_options){.head = FILLER});
+    rmr_model *model = load(tiny);
+    rmr_head *head = bind(model, RMR_HEAD_FILL);
+    size_t words = head->output.weight.out, none = 0;
+    void *scratch = rmr_malloc_aligned(rmr_head_scratch_bytes(head, 1));
+    uint32_t tokens[ASKED];
+    pack p;
+    run(&p, model, 0, MAX_SEQS);
+    for (uint32_t i = 0; i < ASKED; i++)
+        tokens[i] = i + 5;
+    fill(head, &p, ASKED, tokens, NULL, logits);
+    assert_int_equal(
+        rmr_head_sparse(head, p.hidden, 5, 5 + ASKED, scratch, NULL, weights),
+        1);
+    for (size_t o = 0; o < words; o++) {
+        double most = 0;
+        for (size_t i = 0; i < ASKED; i++)
+            most = fmax(most, logits[i * words + o]);
+        assert_true(fabs(weights[o] - log1p(most)) <= 1e-6);
+    }
+    assert_int_equal(
+        rmr_head_sparse(head, p.hidden, 7, 8, scratch, NULL, weights), 1);
+    for (size_t o = 0; o < words; o++)
+        none += weights[o] == 0;
+    assert_in_range(none, 1, words - 1);
+    p.hidden[9 * model->config.hidden_size] = NAN;
+    assert_int_equal(
+        rmr_head_sparse(head, p.hidden, 5, 40, scratch, NULL, weights), 0);
+    rmr_free(scratch);
+    rmr_free(p.hidden);
+    rmr_head_free(head);
+    rmr_model_unload(model);
+    tiny_model_free(tiny);
+}
+
+static double cosine(const float *x, const float *y, size_t count)
+{
+    double xy = 0, xx = 0, yy = 0;
+    for (size_t i = 0; i < count; i++) {
+        xy += (double)x[i] * y[i];
+        xx += (double)x[i] * x[i];
+        yy += (double)y[i] * y[i];
+    }
+    return xy / sqrt(xx * yy);
+}
+
+/* A directory that was quantized has its words in that dtype alone. */
+static void test_words_of_a_quantized_directory(void **state)
+{
+    (void)state;
+    static const double least[] = {1, 0.9999, 0.999, 0.96};
+    static float exact[ASKED * MAX_WORDS], logits[ASKED * MAX_WORDS];
+    tiny_model *tiny = tiny_model_new(&(tiny_options){.head = FILLER});
+    char *folder = tiny_directory();
+    uint32_t tokens[ASKED];
+    for (uint32_t i = 0; i < ASKED; i++)
+        tokens[i] = i;
+    for (int dtype = RMR_DTYPE_F32; dtype <= RMR_DTYPE_INT4; dtype++) {
+        const char *path = tiny->directory;
+        rmr_error err = {0};
+        rmr_quantize_options options;
+        rmr_quantize_options_init(&options);
+        options.dtype = (rmr_dtype)dtype;
+        if (dtype != RMR_DTYPE_F32) {
+            path = tiny_path(folder, rmr_dtype_name((rmr_dtype)dtype));
+            expect_ok(rmr_model_quantize(tiny->directory, path, &options, &err),
+                      &err);
+        }
+        rmr_model *model = load_as(path, (rmr_dtype)dtype);
+        rmr_head *head = bind(model, RMR_HEAD_FILL);
+        size_t count = ASKED * head->output.weight.out;
+        pack p;
+        run(&p, model, 0, MAX_SEQS);
+        fill(head, &p, ASKED, tokens, NULL, dtype ? logits : exact);
+        if (dtype)
+            assert_true(cosine(logits, exact, count) >= least[dtype]);
+        rmr_free(p.hidden);
+        rmr_head_free(head);
+        rmr_model_unload(model);
+    }
+    tiny_remove_directory(folder);
+    tiny_model_free(tiny);
 }
 
 /* ------------------------------------------------------------------- labels
@@ -390,6 +581,28 @@ static void test_tensors_that_do_not_fit(void **state)
     }
 }
 
+static void test_words_that_do_not_fit(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "cls.predictions.transform.dense.weight",
+        "cls.predictions.transform.dense.bias",
+        "cls.predictions.transform.LayerNorm.weight",
+        "cls.predictions.transform.LayerNorm.bias"};
+    for (size_t i = 0; i < LENGTH(names); i++)
+        refuse((tiny_options){.head = FILLER, .omit = names[i]}, RMR_HEAD_FILL,
+               RMR_ERR_FORMAT, names[i], "missing");
+    refuse((tiny_options){.head = FILLER, .omit = "cls.predictions.bias"},
+           RMR_HEAD_FILL, RMR_ERR_FORMAT, "\"cls.predictions.bias\"",
+           "missing");
+    refuse((tiny_options){.head = FILLER, .reshape = "cls.predictions.bias"},
+           RMR_HEAD_FILL, RMR_ERR_FORMAT, "\"cls.predictions.bias\"", "");
+    refuse((tiny_options){.head = FILLER}, RMR_HEAD_CLASSIFY, RMR_ERR_FORMAT,
+           "\"architectures\"", "text-classification");
+    refuse((tiny_options){.head = TAGGER}, RMR_HEAD_FILL, RMR_ERR_FORMAT,
+           "\"architectures\"", "fill-mask");
+}
+
 static void test_labels_that_do_not_fit(void **state)
 {
     (void)state;
@@ -451,11 +664,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_sparse_weights),
+        cmocka_unit_test(test_words_of_a_quantized_directory),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_labels_that_are_refused),
         cmocka_unit_test(test_problem_types),
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_tensors_that_do_not_fit),
+        cmocka_unit_test(test_words_that_do_not_fit),
         cmocka_unit_test(test_labels_that_do_not_fit),
         cmocka_unit_test(test_heads_of_another_kind),
         cmocka_unit_test(test_architecture_without_heads),

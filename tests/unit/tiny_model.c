@@ -235,6 +235,15 @@ static void add_head(tiny_model *model, uint64_t *state)
         add_outer(model, state, o->hidden_size, "pooler.dense");
     if (strstr(o->head, "Classification"))
         add_outer(model, state, o->num_labels, "classifier");
+    if (strstr(o->head, "MaskedLM")) {
+        const char *name = "cls.predictions.transform";
+        char norm[96];
+        snprintf(norm, sizeof norm, "%s.LayerNorm", name);
+        add_norm(model, state, norm);
+        snprintf(norm, sizeof norm, "%s.dense", name);
+        add_outer(model, state, o->hidden_size, norm);
+        add(model, state, 0, o->vocab_size, 0, 0.5f, "cls.predictions.bias");
+    }
 }
 
 static void add_tensors(tiny_model *model)
@@ -309,7 +318,8 @@ static int is(const char *option, const tiny_tensor *tensor)
 /* A head's own tensors have none. */
 static const char *prefix_of(const tiny_model *model, const tiny_tensor *tensor)
 {
-    int is_own = strncmp(tensor->name, "classifier.", 11) == 0;
+    int is_own = strncmp(tensor->name, "classifier.", 11) == 0 ||
+                 strncmp(tensor->name, "cls.", 4) == 0;
     return is_own ? "" : model->options.prefix;
 }
 

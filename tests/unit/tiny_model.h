@@ -39,8 +39,9 @@ typedef struct tiny_options {
     const char *pooling;     /* "cls", "mean", "max"; "" for no modules.json
                               * at all ["mean"] */
     int no_normalize;        /* no 2_Normalize module */
-    const char *head;        /* a class, "BertForSequenceClassification", or
-                              * that for tokens: config.json names it, and its
+    const char *head;        /* a class, "BertForSequenceClassification",
+                              * "BertForTokenClassification" or
+                              * "BertForMaskedLM": config.json names it, and its
                               * tensors are there, which have no prefix but for
                               * "pooler.dense" [none] */
     uint32_t num_labels;     /* of it [3] */
