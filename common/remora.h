@@ -186,17 +186,18 @@ typedef struct rmr_model_info {
     const char *path;         /* as first opened */
     const char *architecture; /* config.json's model_type: "bert" */
     rmr_dtype dtype;
-    const char *pooling;        /* as rmr_model_options has it */
-    int pooling_guessed;        /* no 1_Pooling: mean was assumed */
-    int normalize;              /* the model ends with L2 normalisation */
-    uint32_t dim;               /* components of an embedding */
-    uint32_t max_tokens;        /* longest sequence, special tokens included */
-    uint32_t vocab_size;        /* rows of the embedding table */
-    uint32_t num_layers;        /* config.json's num_hidden_layers */
-    uint32_t num_heads;         /* config.json's num_attention_heads */
-    uint32_t hidden_size;       /* config.json's hidden_size */
-    uint64_t num_parameters;    /* in the tensors that are used */
-    uint64_t bytes;             /* of weights: mapped and converted */
+    const char *pooling;     /* as rmr_model_options has it */
+    int pooling_guessed;     /* no 1_Pooling: mean was assumed */
+    int normalize;           /* the model ends with L2 normalisation */
+    uint32_t dim;            /* components of an embedding */
+    uint32_t max_tokens;     /* longest sequence, special tokens included; 0: no
+                              * limit */
+    uint32_t vocab_size;     /* rows of the embedding table */
+    uint32_t num_layers;     /* config.json's num_hidden_layers */
+    uint32_t num_heads;      /* config.json's num_attention_heads */
+    uint32_t hidden_size;    /* config.json's hidden_size */
+    uint64_t num_parameters; /* in the tensors that are used */
+    uint64_t bytes;          /* of weights: mapped and converted */
     rmr_similarity similarity;  /* that its vectors are made for */
     const char *default_prompt; /* the name of the prompt that texts get where
                                  * none is asked for; or NULL */

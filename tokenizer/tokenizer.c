@@ -72,11 +72,25 @@ static rmr_status open_parts(rmr_tokenizer *t, const rmr_document *document,
     return RMR_OK;
 }
 
+/* What is not a limit to the reference either is none. */
+static void read_truncation(rmr_tokenizer *t, const json_t *truncation)
+{
+    const json_t *limit = json_object_get(truncation, "max_length");
+    const char *side =
+        json_string_value(json_object_get(truncation, "direction"));
+    json_int_t tokens = json_integer_value(limit);
+    if (tokens > 0 && tokens < UINT32_MAX)
+        t->own_limit = (uint32_t)tokens;
+    t->own_side = side && strcmp(side, "Left") == 0 ? RMR_TRUNCATE_START
+                                                    : RMR_TRUNCATE_END;
+}
+
 /* What comes after the model. */
 static rmr_status open_ends(rmr_tokenizer *t, const rmr_document *document,
                             rmr_error *err)
 {
     const json_t *root = document->root;
+    read_truncation(t, json_object_get(root, "truncation"));
     rmr_status status = rmr_post_processor_open(
         &t->post, json_object_get(root, "post_processor"), document->file, err);
     if (!status && t->post.trims)
@@ -186,6 +200,19 @@ void rmr_tokenizer_close(rmr_tokenizer *tokenizer)
 uint32_t rmr_tokenizer_id_limit(const rmr_tokenizer *tokenizer)
 {
     return tokenizer->id_limit;
+}
+
+int rmr_tokenizer_unknown(const rmr_tokenizer *tokenizer, uint32_t *id)
+{
+    *id = tokenizer->model.unk_id;
+    return *id != RMR_NO_ID;
+}
+
+uint32_t rmr_tokenizer_own_limit(const rmr_tokenizer *tokenizer,
+                                 rmr_truncate *side)
+{
+    *side = tokenizer->own_side;
+    return tokenizer->own_limit;
 }
 
 int rmr_tokenizer_is_special(const rmr_tokenizer *tokenizer, uint32_t id)

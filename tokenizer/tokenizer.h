@@ -38,6 +38,15 @@ uint32_t rmr_tokenizer_id_limit(const rmr_tokenizer *tokenizer);
 /* 1 when the id is that of an added token that is special. */
 int rmr_tokenizer_is_special(const rmr_tokenizer *tokenizer, uint32_t id);
 
+/* The token that stands for what the vocabulary does not have. Returns 1; 0
+ * when there is none. */
+int rmr_tokenizer_unknown(const rmr_tokenizer *tokenizer, uint32_t *id);
+
+/* The limit that the file's "truncation" has, which encoding ignores, and where
+ * it cuts; 0 when it has none. */
+uint32_t rmr_tokenizer_own_limit(const rmr_tokenizer *tokenizer,
+                                 rmr_truncate *side);
+
 /* 1 when the normalizer lower-cases all text. */
 int rmr_tokenizer_lowercases(const rmr_tokenizer *tokenizer);
 

@@ -390,6 +390,8 @@ struct rmr_tokenizer {
     rmr_spacing spacing; /* made when the post-processor trims */
     rmr_decoder decoder;
     uint32_t id_limit;
+    uint32_t own_limit; /* "truncation", or 0 */
+    rmr_truncate own_side;
     int cuts; /* what rmr_tokenizer_cuts in tokenizer_encode.c found */
 };
 

@@ -37,6 +37,7 @@ static const char words[] =
     "photosynthesis refrigerator thunderstorm archaeologist microscopic";
 
 #define MAX_WORDS 512
+#define LONG_WITHOUT_LIMIT 512 /* tokens */
 #define COMMON_WORDS 40
 #define SEED 0x9e3779b97f4a7c15u
 
@@ -143,6 +144,10 @@ const char *cli_series_name(cli_series series)
 int cli_words_fill(cli_texts *texts, cli_series series, uint32_t max_tokens)
 {
     unsigned num_texts = series == CLI_LONG ? 128 : 1024;
+
+    if (max_tokens == 0) {
+        max_tokens = LONG_WITHOUT_LIMIT;
+    }
     size_t longest = 420 > (size_t)max_tokens * 3 / 2 + 1
                          ? 420
                          : (size_t)max_tokens * 3 / 2 + 1;

@@ -68,6 +68,12 @@ struct rmr_arch {
      * abandoned it. Ids and lengths have been checked by the caller. */
     int (*forward)(const void *bound, const rmr_batch *batch, void *scratch,
                    rmr_team *team, rmr_stop *stop, void *context);
+
+    /* Instead of forward, where tokens have no vectors of their own, or NULL:
+     * writes each sequence's vector, y [num_seqs, hidden_size]; 0 for one
+     * without tokens. */
+    void (*embed)(const void *bound, const rmr_batch *batch, void *scratch,
+                  float *y);
 };
 
 extern const rmr_arch rmr_arch_albert;
@@ -75,6 +81,7 @@ extern const rmr_arch rmr_arch_bert;
 extern const rmr_arch rmr_arch_camembert;
 extern const rmr_arch rmr_arch_distilbert;
 extern const rmr_arch rmr_arch_electra;
+extern const rmr_arch rmr_arch_model2vec;
 extern const rmr_arch rmr_arch_mpnet;
 extern const rmr_arch rmr_arch_roberta;
 extern const rmr_arch rmr_arch_xlm_roberta;

@@ -249,7 +249,7 @@ static rmr_status read_all(rmr_config *config, rmr_json_source source,
         return RMR_ERR_UNSUPPORTED;
     snprintf(config->model_type, sizeof config->model_type, "%s", name);
     status = arch->read_config(config, source, err);
-    if (!status)
+    if (!status && arch->forward)
         status = read_positions(config, arch, source, err);
     if (!status)
         status = read_quantization(config, source, err);
@@ -260,6 +260,11 @@ rmr_status rmr_config_read(rmr_config *config, const char *directory,
                            rmr_error *err)
 {
     memset(config, 0, sizeof *config);
+    rmr_status found = rmr_config_find_static(config, directory, err);
+    if (found || config->is_static) {
+        rmr_poolings_set(&config->pooling, RMR_POOLING_MEAN);
+        return found;
+    }
     char *path = rmr_path_join(directory, "config.json");
     if (!path)
         return rmr_fail_nomem(err, "config.json");
@@ -271,9 +276,10 @@ rmr_status rmr_config_read(rmr_config *config, const char *directory,
         json_decref(root);
     }
     rmr_free(path);
-    config->max_tokens = config->max_positions;
+    if (!config->is_static)
+        config->max_tokens = config->max_positions;
     rmr_poolings_set(&config->pooling, RMR_POOLING_MEAN);
-    config->pooling_guessed = 1;
+    config->pooling_guessed = !config->is_static;
     config->output_size = config->dim = config->hidden_size;
     return status;
 }

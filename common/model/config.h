@@ -43,7 +43,13 @@ typedef struct rmr_config {
     uint32_t dim;         /* and of what is kept of it: truncate_dim */
     rmr_similarity similarity; /* similarity_fn_name */
     int do_lower_case;         /* sentence_bert_config.json's */
-    int is_quantized;          /* by rmr_model_quantize, to stored_dtype */
+    int is_static;      /* a table of embeddings and their mean: static.h; then
+                         * max_tokens is 0 where there is no limit, */
+    int drops_unknown;  /* model2vec's: without unknown tokens, */
+    uint64_t max_chars; /* and of so many characters of a text, or 0: all */
+    char static_path[RMR_MODULE_PATH_CHARS]; /* the folder of its table and
+                                              * tokenizer */
+    int is_quantized; /* by rmr_model_quantize, to stored_dtype */
     rmr_dtype stored_dtype;
 } rmr_config;
 
@@ -75,6 +81,12 @@ rmr_status rmr_config_read_encoder(rmr_config *config, rmr_json_source source,
 /* The same by BERT's names. */
 rmr_status rmr_config_read_bert(rmr_config *config, rmr_json_source source,
                                 rmr_error *err);
+
+/* Learns whether a directory without model2vec's config.json has a
+ * modules.json that begins with StaticEmbedding: is_static and static_path.
+ * Errors: those of rmr_config_read. */
+rmr_status rmr_config_find_static(rmr_config *config, const char *directory,
+                                  rmr_error *err);
 
 /* Reads config.json of an encoder in `directory`. Errors: IO, FORMAT, RANGE
  * (absurd sizes), UNSUPPORTED (options that change the arithmetic and are not

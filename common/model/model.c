@@ -11,6 +11,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/file.h"
+#include "common/model/static.h"
 
 void rmr_model_options_init(rmr_model_options *options)
 {
@@ -51,7 +52,26 @@ static const char the_tokenizer[] =
 
 static rmr_status open_tokenizer(rmr_model *model, rmr_error *err)
 {
-    return rmr_tokenizer_open_directory(&model->tokenizer, model->path, err);
+    char *path = rmr_path_join(model->path, model->config.static_path);
+    if (!path)
+        return rmr_fail_nomem(err, model->path);
+    rmr_status status =
+        rmr_tokenizer_open_directory(&model->tokenizer, path, err);
+    rmr_free(path);
+    return status;
+}
+
+/* The table of a static model, and what only its tensors say. */
+static rmr_status open_static(rmr_model *model, const char *sha256,
+                              rmr_error *err)
+{
+    char *path = rmr_path_join(model->path, model->config.static_path);
+    if (!path)
+        return rmr_fail_nomem(err, model->path);
+    rmr_status status = rmr_weights_open(&model->weights, path, sha256, err);
+    rmr_free(path);
+    return status ? status
+                  : rmr_static_read_sizes(&model->config, model->weights, err);
 }
 
 /* Every id that the tokenizer can give must have a row in the table. */
@@ -116,6 +136,8 @@ static rmr_status check_encoding(const rmr_model *model, const char *text,
 static rmr_status check_encodings(const rmr_model *model, rmr_error *err)
 {
     rmr_encoding encoding = {0};
+    if (model->config.is_static)
+        return RMR_OK; /* what has no tokens has a vector */
     rmr_status status = check_encoding(model, "", &encoding, err);
     if (!status)
         status = check_encoding(model, "a", &encoding, err);
@@ -128,7 +150,11 @@ static rmr_status load_tokenizer(rmr_model *model, rmr_error *err)
 {
     rmr_status status = check_directory(model->path, err);
     if (!status)
+        status = rmr_config_find_static(&model->config, model->path, err);
+    if (!status)
         status = open_tokenizer(model, err);
+    if (!status && model->config.is_static)
+        return rmr_static_read_limits(&model->config, model->tokenizer, err);
     if (!status)
         status = rmr_config_read_max_tokens(&model->config.max_tokens,
                                             model->path, err);
@@ -196,6 +222,8 @@ static rmr_status load(rmr_model *model, const rmr_model_options *options,
         status = rmr_config_read(&model->config, model->path, err);
     if (!status)
         status = choose_dtype(model, err);
+    if (!status && model->config.is_static)
+        status = open_static(model, options->sha256, err);
     if (!status)
         status = rmr_config_read_modules(&model->config, model->path, err);
     if (!status)
@@ -208,13 +236,17 @@ static rmr_status load(rmr_model *model, const rmr_model_options *options,
         status = check_vocabulary(model, err);
     if (!status)
         status = check_encodings(model, err);
-    if (!status)
+    if (!status && model->config.is_static)
+        status = rmr_static_read_limits(&model->config, model->tokenizer, err);
+    if (!status && !model->weights)
         status = rmr_weights_open(&model->weights, model->path, options->sha256,
                                   err);
     if (status)
         return status;
     const rmr_arch *arch =
-        rmr_arch_find(model->config.model_type, model->path, err);
+        model->config.is_static
+            ? &rmr_arch_model2vec
+            : rmr_arch_find(model->config.model_type, model->path, err);
     if (!arch)
         return RMR_ERR_UNSUPPORTED;
     status = arch->bind(&model->bound, arch, &model->config, model->weights,
@@ -288,6 +320,18 @@ int rmr_model_prompt(const rmr_model *model, size_t index, const char **name,
     return found;
 }
 
+rmr_status rmr_model_encode(const rmr_model *model, rmr_text text,
+                            rmr_truncate truncate, rmr_encoding *encoding,
+                            rmr_error *err)
+{
+    if (model->config.is_static)
+        return rmr_static_encode(&model->config, model->tokenizer, text,
+                                 truncate, encoding, err);
+    return rmr_tokenizer_encode(model->tokenizer, text.data, text.len,
+                                model->config.max_tokens, truncate, encoding,
+                                err);
+}
+
 /* As sentence-transformers counts it: without a special token at the end. */
 rmr_status rmr_model_count_prompt(const rmr_model *model, rmr_text prompt,
                                   uint32_t *count, rmr_error *err)
@@ -297,9 +341,8 @@ rmr_status rmr_model_count_prompt(const rmr_model *model, rmr_text prompt,
     *count = 0;
     if (!prompt.len || !config->pooling.exclude_prompt)
         return RMR_OK;
-    rmr_status status = rmr_tokenizer_encode(model->tokenizer, prompt.data,
-                                             prompt.len, config->max_tokens,
-                                             RMR_TRUNCATE_END, &encoding, err);
+    rmr_status status =
+        rmr_model_encode(model, prompt, RMR_TRUNCATE_END, &encoding, err);
     if (!status && encoding.count) {
         uint32_t last = encoding.tokens[encoding.count - 1].id;
         *count = (uint32_t)encoding.count -
@@ -353,10 +396,8 @@ static void finish(const rmr_kern *kern, size_t size, float *values,
         memcpy(vector->values, values, vector->dimensions * sizeof *values);
 }
 
-/* What comes after the encoder: pooled is [num_seqs, widest], as is scratch. */
-static void run_sentence(const rmr_model *model, const rmr_batch *batch,
-                         const float *rows, float *pooled, float *scratch,
-                         rmr_vector *vectors)
+static void pool(const rmr_model *model, const rmr_batch *batch,
+                 const float *rows, const rmr_vector *vectors, float *pooled)
 {
     const rmr_config *config = &model->config;
     size_t hidden = config->hidden_size;
@@ -367,6 +408,13 @@ static void run_sentence(const rmr_model *model, const rmr_batch *batch,
                  vectors[s].prompt_tokens, rows + begin * hidden,
                  pooled + s * size);
     }
+}
+
+/* What comes after pooling: pooled is [num_seqs, widest], as is scratch. */
+static void run_sentence(const rmr_model *model, const rmr_batch *batch,
+                         float *pooled, float *scratch, rmr_vector *vectors)
+{
+    const rmr_config *config = &model->config;
     float *out = rmr_sentence_run(&model->sentence, &model->kern,
                                   batch->num_seqs, pooled, scratch);
     for (size_t s = 0; s < batch->num_seqs; s++)
@@ -388,11 +436,16 @@ rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
     rmr_status status = reserve(workspace, needed + 2 * pooled, err);
     if (status)
         return status;
-    if (model->arch->forward(model->bound, batch, workspace->bytes,
-                             workspace->team, stop, context))
-        return rmr_fail(err, RMR_ERR_CANCELED, "the batch was canceled");
-    char *after = (char *)workspace->bytes + needed;
-    run_sentence(model, batch, workspace->bytes, (float *)after,
-                 (float *)(after + pooled), vectors);
+    float *vector = (float *)((char *)workspace->bytes + needed);
+    if (model->arch->embed) {
+        model->arch->embed(model->bound, batch, workspace->bytes, vector);
+    } else {
+        if (model->arch->forward(model->bound, batch, workspace->bytes,
+                                 workspace->team, stop, context))
+            return rmr_fail(err, RMR_ERR_CANCELED, "the batch was canceled");
+        pool(model, batch, workspace->bytes, vectors, vector);
+    }
+    run_sentence(model, batch, vector, vector + batch->num_seqs * widest,
+                 vectors);
     return RMR_OK;
 }

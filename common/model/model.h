@@ -61,6 +61,12 @@ typedef struct rmr_vector {
                  * values was left alone */
 } rmr_vector;
 
+/* A text as the model sees it, at most as long as it takes. Errors: those of
+ * rmr_tokenizer_encode. */
+rmr_status rmr_model_encode(const rmr_model *model, rmr_text text,
+                            rmr_truncate truncate, rmr_encoding *encoding,
+                            rmr_error *err);
+
 /* How many of a text's tokens pooling leaves out where it comes after this
  * prompt: 0 unless the model says so. Errors: NOMEM. */
 rmr_status rmr_model_count_prompt(const rmr_model *model, rmr_text prompt,

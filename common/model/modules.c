@@ -21,6 +21,7 @@ typedef struct reader {
     int has_pooling;           /* a Pooling module was read */
     rmr_module_config *module; /* that is being read, after pooling */
     rmr_error *err;
+    int is_model2vec; /* config.json says so */
 } reader;
 
 /* One kind of file: how it is loaded, what its outermost value must be, and
@@ -246,6 +247,7 @@ static rmr_status read_after_pooling(reader *r, rmr_json_source entry,
 static rmr_status read_module(reader *r, rmr_json_source entry, size_t index)
 {
     const char *type, *path;
+    size_t first = r->config->is_static ? 1 : 2; /* after pooling */
     rmr_status status = rmr_json_get_string(entry, "type", NULL, &type, r->err);
     if (!status)
         status = rmr_json_get_string(entry, "path", "", &path, r->err);
@@ -257,22 +259,26 @@ static rmr_status read_module(reader *r, rmr_json_source entry, size_t index)
                         "directory",
                         entry.name, index);
     }
+    if (index == 0 && r->config->is_static)
+        return RMR_OK;
     if (index == 0 && is_module(type, "Transformer") && !*path)
         return RMR_OK;
-    if (index == 1 && is_module(type, "Pooling") && *path) {
+    if (index == 1 && is_module(type, "Pooling") && *path &&
+        !r->config->is_static) {
         r->has_pooling = 1;
         return read_module_file(r, path, &pooling_file, RMR_ERR_IO);
     }
-    for (size_t i = 0; i < NUM_AFTER_POOLING && index > 1; i++) {
+    for (size_t i = 0; i < NUM_AFTER_POOLING && index >= first; i++) {
         if (is_module(type, after_pooling[i].name))
             return read_after_pooling(r, entry, path, i);
     }
-    if (index > 1 && is_module(type, "Dropout"))
+    if (index >= first && is_module(type, "Dropout"))
         return RMR_OK; /* for training */
     return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
                     "%s: module %zu, \"%s\" in \"%s\", is not supported there; "
-                    "Transformer in the directory itself, Pooling, and then "
-                    "Dense, LayerNorm, Normalize and Dropout are",
+                    "Transformer in the directory itself and Pooling, or "
+                    "StaticEmbedding, and then Dense, LayerNorm, Normalize and "
+                    "Dropout are",
                     entry.name, index, type, path);
 }
 
@@ -297,7 +303,7 @@ static rmr_status read_modules(reader *r, rmr_json_source source)
     }
     take_last_normalize(r->config);
     r->config->dim = r->config->output_size;
-    if (r->has_pooling)
+    if (r->has_pooling || r->config->is_static)
         return RMR_OK;
     return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
                     "%s has no Pooling module, so the model gives no text "
@@ -434,7 +440,7 @@ static rmr_status read_modules_and_options(reader *r, rmr_json_source source)
 {
     r->config->has_modules = 1;
     rmr_status status = read_modules(r, source);
-    if (!status)
+    if (!status && !r->config->is_static)
         status = read_file(r, "sentence_bert_config.json", &sentence_bert_file,
                            RMR_OK);
     if (!status)
@@ -448,15 +454,90 @@ static const file_kind tokenizer_file = {rmr_json_load_file_reals, JSON_OBJECT,
 static const file_kind modules_file = {rmr_json_load_file, JSON_ARRAY,
                                        read_modules_and_options};
 
+/* model2vec writes the modules that sentence-transformers would run instead;
+ * any others are not what its config.json stands for. */
+static rmr_status read_modules_of_model2vec(reader *r, rmr_json_source source)
+{
+    size_t count = json_array_size(source.object);
+    for (size_t i = 0; i < count; i++) {
+        rmr_json_source entry = {json_array_get(source.object, i), source.name};
+        const char *type;
+        rmr_status status =
+            rmr_json_get_string(entry, "type", NULL, &type, r->err);
+        if (status)
+            return status;
+        if (!is_module(type, i ? "Normalize" : "StaticEmbedding"))
+            return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
+                            "%s: module %zu, \"%s\", is not supported beside "
+                            "model2vec's config.json; remove that",
+                            source.name, i, type);
+    }
+    return RMR_OK;
+}
+
 rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
                                    rmr_error *err)
 {
+    static const file_kind model2vec_file = {rmr_json_load_file, JSON_ARRAY,
+                                             read_modules_of_model2vec};
     reader r = {.directory = directory, .config = config, .err = err};
-    rmr_status status =
-        read_file(&r, "tokenizer_config.json", &tokenizer_file, RMR_OK);
+    if (config->drops_unknown)
+        return read_file(&r, "modules.json", &model2vec_file, RMR_OK);
+    rmr_status status = RMR_OK;
+    if (!config->is_static)
+        status =
+            read_file(&r, "tokenizer_config.json", &tokenizer_file, RMR_OK);
     if (!status)
         status = read_file(&r, "modules.json", &modules_file, RMR_OK);
     return status;
+}
+
+/* ------------------------------------------------------ static embeddings
+ */
+
+static rmr_status find_model_type(reader *r, rmr_json_source source)
+{
+    const char *type;
+    rmr_status status =
+        rmr_json_get_string(source, "model_type", "", &type, r->err);
+    r->is_model2vec = !status && strcmp(type, "model2vec") == 0;
+    return RMR_OK; /* what is wrong, who reads it says */
+}
+
+static rmr_status find_first_module(reader *r, rmr_json_source source)
+{
+    const json_t *first = json_array_get(source.object, 0);
+    const char *type = json_string_value(json_object_get(first, "type"));
+    const char *path = json_string_value(json_object_get(first, "path"));
+    rmr_config *c = r->config;
+    if (!type || !is_module(type, "StaticEmbedding"))
+        return RMR_OK;
+    if (!path || !rmr_path_is_inside(path) ||
+        strlen(path) >= sizeof c->static_path)
+        return rmr_fail(r->err, RMR_ERR_FORMAT,
+                        "%s: the \"path\" of module 0 must be a folder in the "
+                        "model's directory",
+                        source.name);
+    c->is_static = 1;
+    snprintf(c->static_path, sizeof c->static_path, "%s", path);
+    snprintf(c->model_type, sizeof c->model_type, "StaticEmbedding");
+    return RMR_OK;
+}
+
+rmr_status rmr_config_find_static(rmr_config *config, const char *directory,
+                                  rmr_error *err)
+{
+    static const file_kind type_file = {rmr_json_load_file_reals, JSON_OBJECT,
+                                        find_model_type};
+    static const file_kind first_file = {rmr_json_load_file, JSON_ARRAY,
+                                         find_first_module};
+    rmr_error ignored;
+    reader r = {.directory = directory, .config = config, .err = &ignored};
+    read_file(&r, "config.json", &type_file, RMR_OK);
+    if (r.is_model2vec)
+        return RMR_OK;
+    r.err = err;
+    return read_file(&r, "modules.json", &first_file, RMR_OK);
 }
 
 /* ------------------------------------------------------ the tokenizer alone */

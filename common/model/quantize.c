@@ -310,6 +310,11 @@ rmr_status rmr_model_quantize(const char *path, const char *directory,
     if (status)
         return status;
     status = check(model, path, &full, err);
+    if (!status && model->config.is_static)
+        status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                          "%s has a table and no layers: open it in that dtype "
+                          "instead",
+                          path);
     if (!status)
         status = quantize(&q, model, directory, &full, err);
     free_quantizer(&q);

@@ -101,8 +101,7 @@ static rmr_status encode(rmr_worker *worker, const rmr_item *item,
     rmr_status status = join(worker, item, &text, err);
     if (status)
         return status;
-    status = rmr_tokenizer_encode(model->tokenizer, text.data, text.len, limit,
-                                  job->truncate, encoding, err);
+    status = rmr_model_encode(model, text, job->truncate, encoding, err);
     if (status == RMR_ERR_TOO_LONG) {
         return rmr_fail(err, status,
                         "input %zu is longer than the %u tokens that the model "

@@ -31,12 +31,12 @@ static void take_out(rmr_engine *engine, rmr_job *job)
 }
 
 /* Tokens that a text will about have: a token is some four bytes of English,
- * and the model takes no more than max_tokens. */
+ * and the model takes no more than max_tokens, if that is not 0. */
 static uint64_t estimate(const rmr_job *job, size_t index)
 {
     uint64_t tokens = job->texts[index].len / 4 + 2;
     uint64_t limit = job->model->config.max_tokens;
-    return tokens < limit ? tokens : limit;
+    return !limit || tokens < limit ? tokens : limit;
 }
 
 void rmr_queue_push(rmr_engine *engine, rmr_job *job)

@@ -68,6 +68,14 @@ rmr_status rmr_tokenize(const rmr_model *model, rmr_text text,
                         uint32_t max_tokens, rmr_truncate truncate,
                         rmr_tokens *tokens, rmr_error *err)
 {
+    rmr_tokenize_options bare = {.size = sizeof bare,
+                                 .max_tokens = max_tokens,
+                                 .truncate = truncate,
+                                 .no_special_tokens = 1};
+    if (model->config.is_static)
+        return finish(tokens,
+                      rmr_tokenizer_encode_pair(model->tokenizer, text, NULL,
+                                                &bare, &tokens->encoding, err));
     return finish(tokens, rmr_tokenizer_encode(model->tokenizer, text.data,
                                                text.len, max_tokens, truncate,
                                                &tokens->encoding, err));
