@@ -435,6 +435,8 @@ parity: check-parity $(REFERENCE) $(TOKENIZERS)
 	$(REFERENCE_PYTHON) tests/parity/convert_live.py \
 		--models $(dir $(MINILM))
 	$(REFERENCE_PYTHON) tests/parity/make_architectures.py --check
+	$(REFERENCE_PYTHON) tests/parity/make_sentences.py --check
+	$(REFERENCE_PYTHON) tests/parity/make_statics.py --check
 
 # Each target for SECONDS, from the committed corpus; what it finds new stays
 # in build/fuzz/corpus, what breaks a promise in build/fuzz.

@@ -501,7 +501,7 @@ static rmr_status find_model_type(reader *r, rmr_json_source source)
     rmr_status status =
         rmr_json_get_string(source, "model_type", "", &type, r->err);
     r->is_model2vec = !status && strcmp(type, "model2vec") == 0;
-    return RMR_OK; /* what is wrong, who reads it says */
+    return RMR_OK;
 }
 
 static rmr_status find_first_module(reader *r, rmr_json_source source)
@@ -531,9 +531,11 @@ rmr_status rmr_config_find_static(rmr_config *config, const char *directory,
                                         find_model_type};
     static const file_kind first_file = {rmr_json_load_file, JSON_ARRAY,
                                          find_first_module};
-    rmr_error ignored;
+    rmr_error ignored; /* whoever reads config.json says what is wrong in it */
     reader r = {.directory = directory, .config = config, .err = &ignored};
-    read_file(&r, "config.json", &type_file, RMR_OK);
+    rmr_status status = read_file(&r, "config.json", &type_file, RMR_OK);
+    if (status == RMR_ERR_NOMEM)
+        return rmr_fail_nomem(err, "config.json");
     if (r.is_model2vec)
         return RMR_OK;
     r.err = err;

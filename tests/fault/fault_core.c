@@ -326,7 +326,7 @@ static unsigned entries_of(const char *directory)
     return count - 2; /* "." and ".." */
 }
 
-static char *folder; /* where the two below write */
+static char *folder; /* that an attempt writes in, or opens */
 
 static rmr_status quantize_two_texts(uint64_t nth, int forever)
 {
@@ -420,6 +420,109 @@ static void heads(void **state)
     }
 }
 
+/* ----------------------------------------------------------------- modules */
+
+#define MODULE(type, path)                                                     \
+    "{\"type\":\"sentence_transformers.models." type "\",\"path\":\"" path "\"}"
+
+static rmr_status open_other(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_model *other = (rmr_model *)&err;
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status = rmr_model_open(&other, folder, NULL, &err);
+    stop_failing();
+    check_error(status, &err);
+    assert_true((status == RMR_OK) == (other != NULL));
+    rmr_model_release(other);
+    return status;
+}
+
+static rmr_model *prompted;
+
+static rmr_status embed_behind_a_prompt(uint64_t nth, int forever)
+{
+    rmr_error err;
+    float vectors[TEXTS * 2];
+    rmr_engine *engine = start_engine(1);
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status =
+        rmr_embed(engine, prompted, texts, TEXTS, NULL, vectors, NULL, &err);
+    stop_failing();
+    check_error(status, &err);
+    rmr_engine_stop(engine);
+    return status;
+}
+
+/* Dense, LayerNorm, and a prompt that pooling leaves out. */
+static void modules(void **state)
+{
+    (void)state;
+    static const float values[2 * HIDDEN + 8];
+    const tiny_part dense[] = {
+        {"linear.weight", "F32", "[2,24]", values, 2 * HIDDEN * 4},
+        {"linear.bias", "F32", "[2]", values, 8},
+        {"residual.weight", "F32", "[2,24]", values, 2 * HIDDEN * 4}};
+    const tiny_part norm[] = {{"norm.weight", "F32", "[2]", values, 8},
+                              {"norm.bias", "F32", "[2]", values, 8}};
+    tiny_model *other = tiny_model_new(&(tiny_options){.hidden_size = HIDDEN});
+    folder = other->directory;
+    tiny_write_parts(folder, "2_Dense/model.safetensors", dense, 3);
+    tiny_write_parts(folder, "3_LayerNorm/model.safetensors", norm, 2);
+    tiny_write_text(folder, "2_Dense/config.json",
+                    "{\"in_features\":24,\"out_features\":2,"
+                    "\"use_residual\":true}");
+    tiny_write_text(folder, "3_LayerNorm/config.json", "{\"dimension\":2}");
+    tiny_write_text(folder, "1_Pooling/config.json",
+                    "{\"pooling_mode\":\"mean\",\"include_prompt\":false}");
+    tiny_write_text(
+        folder, "modules.json",
+        "[" MODULE("Transformer", "") "," MODULE(
+            "Pooling",
+            "1_Pooling") "," MODULE("Dense",
+                                    "2_Dense") "," MODULE("LayerNorm",
+                                                          "3_LayerNorm") "]");
+    tiny_write_text(folder, "config_sentence_transformers.json",
+                    "{\"prompts\":{\"query\":\"the \",\"other\":\"a\"},"
+                    "\"default_prompt_name\":\"query\"}");
+    unsigned count = fail_each(open_other, 0);
+    assert_in_range(count, 60, 2000);
+    assert_int_equal(fail_each(open_other, 1), count);
+    prompted = open_directory(folder);
+    count = fail_each(embed_behind_a_prompt, 0);
+    assert_in_range(count, 12, 80);
+    assert_int_equal(fail_each(embed_behind_a_prompt, 1), count);
+    rmr_model_release(prompted);
+    tiny_model_free(other);
+}
+
+static void static_embeddings(void **state)
+{
+    (void)state;
+    enum { MOST = 256 };
+    static const double values[MOST];
+    char shape[16];
+    size_t ids = tiny_vocab_size();
+    snprintf(shape, sizeof shape, "[%zu]", ids);
+    const tiny_part parts[] = {{"embeddings", "F32", "[2,2]", values, 16},
+                               {"mapping", "I64", shape, values, 8 * ids},
+                               {"weights", "F64", shape, values, 8 * ids}};
+    tiny_model *other = tiny_model_new(&(tiny_options){.pooling = ""});
+    folder = other->directory;
+    assert_true(ids <= MOST);
+    tiny_write_text(folder, "config.json", "{\"model_type\":\"model2vec\"}");
+    tiny_write_parts(folder, "model.safetensors", parts, 3);
+    unsigned count = fail_each(open_other, 0);
+    assert_in_range(count, 40, 2000);
+    assert_int_equal(fail_each(open_other, 1), count);
+    prompted = open_directory(folder);
+    count = fail_each(embed_behind_a_prompt, 0);
+    assert_in_range(count, 10, 80);
+    assert_int_equal(fail_each(embed_behind_a_prompt, 1), count);
+    rmr_model_release(prompted);
+    tiny_model_free(other);
+}
+
 /* ------------------------------------------------------------ steady state */
 
 static void start_counting(void)
@@ -500,6 +603,8 @@ int main(void)
         cmocka_unit_test(tokens),
         cmocka_unit_test(quantize),
         cmocka_unit_test(heads),
+        cmocka_unit_test(modules),
+        cmocka_unit_test(static_embeddings),
         cmocka_unit_test(a_job_allocates_five_blocks),
         cmocka_unit_test(a_request_allocates_few_blocks),
     };

@@ -79,19 +79,21 @@ static void run(const rmr_model *model)
     rmr_workspace workspace = {0};
     rmr_error err = {0};
     uint32_t ids[MAX_TOKENS + 1], type_ids[MAX_TOKENS + 1];
-    uint32_t limit = model->config.max_tokens;
+    uint32_t limit = model->config.max_tokens; /* 0: none */
     uint32_t hidden = model->config.hidden_size;
 
-    CHECK(!rmr_tokenizer_encode(model->tokenizer, "hello!", 6,
-                                limit < MAX_TOKENS ? limit : MAX_TOKENS,
-                                RMR_TRUNCATE_END, &encoding, &err));
+    CHECK(
+        !rmr_tokenizer_encode(model->tokenizer, "hello!", 6,
+                              limit && limit < MAX_TOKENS ? limit : MAX_TOKENS,
+                              RMR_TRUNCATE_END, &encoding, &err));
     CHECK(encoding.count > 0 && encoding.count <= MAX_TOKENS);
     uint32_t count = (uint32_t)encoding.count;
     for (uint32_t i = 0; i <= count; i++) {
         ids[i] = encoding.tokens[i % count].id;
         type_ids[i] = encoding.tokens[i % count].type_id;
         CHECK(ids[i] < model->config.vocab_size);
-        CHECK(type_ids[i] < model->config.type_vocab_size);
+        CHECK(!model->config.type_vocab_size ||
+              type_ids[i] < model->config.type_vocab_size);
     }
     const uint32_t cu_seqlens[] = {0, count, count + 1};
     const rmr_batch batch = {ids, type_ids, cu_seqlens, 2, count + 1, count};

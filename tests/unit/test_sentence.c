@@ -30,34 +30,23 @@ enum { SIZE = 24, OUT = 8 };
  * as JSON has it and its number of values, up to a NULL; value i is i / 16. */
 static void write_tensors(const char *directory, const char *path, ...)
 {
-    char header[1024] = "{";
-    float values[1024];
-    size_t len = 1, end = 0;
+    static float values[1024];
+    tiny_part parts[4];
+    size_t count = 0, end = 0;
     const char *name;
     va_list args;
+    for (size_t i = 0; i < LENGTH(values); i++)
+        values[i] = (float)i / 16;
     va_start(args, path);
     while ((name = va_arg(args, const char *))) {
         const char *shape = va_arg(args, const char *);
-        size_t count = (size_t)va_arg(args, int);
-        len += (size_t)snprintf(header + len, sizeof header - len,
-                                "%s\"%s\":{\"dtype\":\"F32\",\"shape\":%s,"
-                                "\"data_offsets\":[%zu,%zu]}",
-                                end ? "," : "", name, shape, 4 * end,
-                                4 * (end + count));
-        end += count;
+        size_t size = (size_t)va_arg(args, int);
+        parts[count++] = (tiny_part){name, "F32", shape, values + end,
+                                     size * sizeof *values};
+        end += size;
     }
     va_end(args);
-    len += (size_t)snprintf(header + len, sizeof header - len, "}");
-    while (len % 8)
-        header[len++] = ' ';
-    for (size_t i = 0; i < end; i++)
-        values[i] = (float)i / 16;
-    char file[8 + sizeof header + sizeof values];
-    for (size_t i = 0; i < 8; i++)
-        file[i] = (char)(len >> 8 * i);
-    memcpy(file + 8, header, len);
-    memcpy(file + 8 + len, values, 4 * end);
-    tiny_write(directory, path, file, 8 + len + 4 * end);
+    tiny_write_parts(directory, path, parts, count);
 }
 
 static void write_dense(const tiny_model *tiny)

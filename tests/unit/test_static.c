@@ -18,49 +18,21 @@ enum { SIZE = 4 };
 #define ENTRY(type, path)                                                      \
     "{\"type\":\"" MODULES type "\",\"path\":\"" path "\"}"
 
-/* A tensor: its dtype, its shape as JSON has it, its bytes. */
-typedef struct part {
-    const char *name, *dtype, *shape;
-    const void *data;
-    size_t bytes;
-} part;
-
-static void write_parts(const char *directory, const part *parts, size_t count)
+static void write_parts(const char *directory, const tiny_part *parts,
+                        size_t count)
 {
-    static char file[1 << 16];
-    char header[1024] = "{";
-    size_t len = 1, end = 0;
-    for (size_t i = 0; i < count; i++) {
-        len += (size_t)snprintf(header + len, sizeof header - len,
-                                "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,"
-                                "\"data_offsets\":[%zu,%zu]}",
-                                i ? "," : "", parts[i].name, parts[i].dtype,
-                                parts[i].shape, end, end + parts[i].bytes);
-        end += parts[i].bytes;
-    }
-    header[len++] = '}';
-    while (len % 8)
-        header[len++] = ' ';
-    for (size_t i = 0; i < 8; i++)
-        file[i] = (char)(len >> 8 * i);
-    memcpy(file + 8, header, len);
-    size_t at = 8 + len;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(file + at, parts[i].data, parts[i].bytes);
-        at += parts[i].bytes;
-    }
-    tiny_write(directory, "model.safetensors", file, at);
+    tiny_write_parts(directory, "model.safetensors", parts, count);
 }
 
 static float table[256 * SIZE];
 
-static part table_of(const char *name, uint32_t rows)
+static tiny_part table_of(const char *name, uint32_t rows)
 {
     static char shape[32];
     snprintf(shape, sizeof shape, "[%u,%d]", rows, SIZE);
     for (size_t i = 0; i < rows * SIZE; i++)
         table[i] = (float)i / 8;
-    return (part){name, "F32", shape, table, rows * SIZE * sizeof *table};
+    return (tiny_part){name, "F32", shape, table, rows * SIZE * sizeof *table};
 }
 
 /* A model2vec directory with the tiny tokenizer, whose config.json has more
@@ -71,7 +43,7 @@ static tiny_model *model2vec(const char *more)
     tiny_model *tiny = tiny_model_new(&(tiny_options){.pooling = ""});
     snprintf(config, sizeof config, "{\"model_type\":\"model2vec\"%s}", more);
     tiny_write_text(tiny->directory, "config.json", config);
-    part only = table_of("embeddings", tiny_vocab_size());
+    tiny_part only = table_of("embeddings", tiny_vocab_size());
     write_parts(tiny->directory, &only, 1);
     return tiny;
 }
@@ -89,7 +61,7 @@ static void test_tables_that_are_not_read(void **state)
     (void)state;
     const uint32_t rows = tiny_vocab_size();
     const struct {
-        part part;
+        tiny_part part;
         rmr_status status;
         const char *word;
     } bad[] = {
@@ -117,7 +89,7 @@ static void test_tables_that_are_not_read(void **state)
         expect_failure(open_tiny(tiny, &model, &err), &err, bad[i].status,
                        bad[i].word);
     }
-    part whole = table_of("embeddings", rows);
+    tiny_part whole = table_of("embeddings", rows);
     table[7] = NAN;
     write_parts(tiny->directory, &whole, 1);
     expect_failure(open_tiny(tiny, &model, &err), &err, RMR_ERR_RANGE,
@@ -138,7 +110,7 @@ static void test_mappings_and_weights_that_are_not_read(void **state)
     tiny_model *tiny = model2vec("");
     rmr_model *model;
     rmr_error err = {0};
-    part parts[] = {
+    tiny_part parts[] = {
         {"embeddings", "F32", "[2,4]", table, 32},
         {"mapping", "I64", shape, rows, count * sizeof *rows},
         {"weights", "F64", shape, factors, count * sizeof *factors}};
@@ -155,18 +127,20 @@ static void test_mappings_and_weights_that_are_not_read(void **state)
     expect_failure(open_tiny(tiny, &model, &err), &err, RMR_ERR_RANGE,
                    "\"mapping\" has a row");
     rows[3] = 0;
-    part narrow = parts[1];
-    parts[1] = (part){"mapping", "F32", shape, floats, count * sizeof *floats};
+    tiny_part narrow = parts[1];
+    parts[1] =
+        (tiny_part){"mapping", "F32", shape, floats, count * sizeof *floats};
     write_parts(tiny->directory, parts, 3);
     expect_failure(open_tiny(tiny, &model, &err), &err, RMR_ERR_FORMAT,
                    "mapping");
     parts[1] = narrow;
     floats[5] = INFINITY;
-    parts[2] = (part){"weights", "F32", shape, floats, count * sizeof *floats};
+    parts[2] =
+        (tiny_part){"weights", "F32", shape, floats, count * sizeof *floats};
     write_parts(tiny->directory, parts, 3);
     expect_failure(open_tiny(tiny, &model, &err), &err, RMR_ERR_RANGE,
                    "weights");
-    parts[2] = (part){"weights", "F32", "[3]", floats, 3 * sizeof *floats};
+    parts[2] = (tiny_part){"weights", "F32", "[3]", floats, 3 * sizeof *floats};
     write_parts(tiny->directory, parts, 3);
     expect_failure(open_tiny(tiny, &model, &err), &err, RMR_ERR_FORMAT,
                    "weights");

@@ -114,6 +114,36 @@ char *tiny_read(const char *directory, const char *name, size_t *size)
     return data;
 }
 
+void tiny_write_parts(const char *directory, const char *name,
+                      const tiny_part *parts, size_t count)
+{
+    char *header = NULL, *file = NULL;
+    size_t len = 0, size = 0, end = 0;
+    FILE *text = open_memstream(&header, &len);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(text,
+                "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,"
+                "\"data_offsets\":[%zu,%zu]}",
+                i ? "," : "{", parts[i].name, parts[i].dtype, parts[i].shape,
+                end, end + parts[i].bytes);
+        end += parts[i].bytes;
+    }
+    fprintf(text, "}");
+    fflush(text);
+    fprintf(text, "%*s", (int)((8 - len % 8) % 8), "");
+    fclose(text);
+    FILE *data = open_memstream(&file, &size);
+    uint64_t header_size = len;
+    fwrite(&header_size, sizeof header_size, 1, data);
+    fwrite(header, 1, len, data);
+    for (size_t i = 0; i < count; i++)
+        fwrite(parts[i].data, 1, parts[i].bytes, data);
+    fclose(data);
+    tiny_write(directory, name, file, size);
+    free(file);
+    free(header);
+}
+
 /* ----------------------------------------------------------------- numbers */
 
 uint64_t tiny_random(uint64_t *state)

@@ -97,6 +97,17 @@ void tiny_remove(const char *directory, const char *name);
 /* The bytes of a file and a NUL after them, allocated. */
 char *tiny_read(const char *directory, const char *name, size_t *size);
 
+/* A tensor of another file: its shape as JSON has it, "[2,3]", its bytes. */
+typedef struct tiny_part {
+    const char *name, *dtype, *shape;
+    const void *data;
+    size_t bytes;
+} tiny_part;
+
+/* Writes a safetensors file with these, one behind the other. */
+void tiny_write_parts(const char *directory, const char *name,
+                      const tiny_part *parts, size_t count);
+
 /* Seeded pseudo-random numbers: 64 bits, [0, 1), [-1, 1). */
 uint64_t tiny_random(uint64_t *state);
 double tiny_uniform(uint64_t *state);
