@@ -49,20 +49,49 @@ static rmr_status check_kind(const char *path, rmr_head_kind named,
     return RMR_OK;
 }
 
-static rmr_status read_config(rmr_head *head, const char *directory,
+static rmr_status read_pooling(rmr_head *head, const rmr_head_names *names,
+                               rmr_json_source source, rmr_error *err)
+{
+    const char *mode = "";
+    rmr_status status = RMR_OK;
+    rmr_poolings_set(&head->pooling,
+                     names->pooling ? names->pooling : RMR_POOLING_CLS);
+    if (names->pooling_field)
+        status =
+            rmr_json_get_string(source, names->pooling_field, "", &mode, err);
+    if (status || !*mode)
+        return status;
+    status = rmr_poolings_parse(&head->pooling, source.name, mode, err);
+    if (!status && head->pooling.count != 1)
+        status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                          "%s: \"%s\" must be one mode, not \"%s\"",
+                          source.name, names->pooling_field, mode);
+    return status;
+}
+
+static rmr_status read_classifier(rmr_head *head, const rmr_head_names *names,
+                                  rmr_json_source source, rmr_error *err)
+{
+    rmr_status status = rmr_labels_read(&head->labels, source, err);
+    if (!status)
+        status =
+            rmr_scores_read(&head->scores, source, head->labels.count, err);
+    if (!status)
+        status = read_pooling(head, names, source, err);
+    return status;
+}
+
+static rmr_status read_config(rmr_head *head, const rmr_model *model,
                               rmr_error *err)
 {
     json_t *root;
-    char *path = rmr_path_join(directory, "config.json");
+    char *path = rmr_path_join(model->path, "config.json");
     if (!path)
         return rmr_fail_nomem(err, "config.json");
     rmr_status status = rmr_json_load_file(&root, path, err);
     if (!status) {
-        rmr_json_source source = {root, path};
-        status = rmr_labels_read(&head->labels, source, err);
-        if (!status)
-            status =
-                rmr_scores_read(&head->scores, source, head->labels.count, err);
+        status = read_classifier(head, names_of(model->arch, head->kind),
+                                 (rmr_json_source){root, path}, err);
         json_decref(root);
     }
     rmr_free(path);
@@ -188,7 +217,7 @@ static rmr_status bind(rmr_head *head, const rmr_model *model, rmr_error *err)
 static rmr_status open_classifier(rmr_head *head, const rmr_model *model,
                                   rmr_error *err)
 {
-    rmr_status status = read_config(head, model->path, err);
+    rmr_status status = read_config(head, model, err);
     if (!status)
         status = check_outputs(head, model,
                                names_of(model->arch, head->kind)->output, err);
@@ -287,16 +316,15 @@ void rmr_head_classify(const rmr_head *head, const rmr_batch *batch,
                        const float *hidden, void *scratch, float *logits)
 {
     size_t size = head->config->hidden_size;
-    float *first_tokens = scratch, *inner = first_tokens + RMR_HEAD_ROWS * size;
+    float *pooled = scratch, *inner = pooled + RMR_HEAD_ROWS * size;
     for (size_t s = 0; s < batch->num_seqs; s += RMR_HEAD_ROWS) {
         size_t left = batch->num_seqs - s;
         size_t rows = left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS;
+        const uint32_t *ends = batch->cu_seqlens + s;
         for (size_t r = 0; r < rows; r++)
-            memcpy(first_tokens + r * size,
-                   hidden + batch->cu_seqlens[s + r] * size,
-                   size * sizeof *hidden);
-        run_rows(head, rows, first_tokens, inner,
-                 logits + s * head->labels.count);
+            rmr_pool(&head->pooling, head->kern, ends[r + 1] - ends[r], size, 0,
+                     hidden + ends[r] * size, pooled + r * size);
+        run_rows(head, rows, pooled, inner, logits + s * head->labels.count);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "common/base/json.h"
 #include "common/model/arch.h"
 #include "common/model/linear.h"
+#include "common/model/pooling.h"
 
 /* By the end of the class that config.json's "architectures" names. */
 typedef enum rmr_head_kind {
@@ -35,6 +36,10 @@ typedef struct rmr_head_activation {
 } rmr_head_activation;
 
 typedef struct rmr_head_names {
+    /* Which vector stands for a sequence: what config.json's field says or,
+     * where that is missing or there is none (NULL), this one; 0: cls. */
+    const char *pooling_field;
+    rmr_pooling pooling;
     const char *dense;       /* or NULL: the logits come of the hidden state */
     int dense_is_of_encoder; /* its name has the encoder's prefix */
     rmr_head_activation activation;
@@ -97,6 +102,7 @@ typedef struct rmr_head {
     rmr_scores scores; /* of a sequence's */
     const rmr_config *config;
     const rmr_kern *kern;
+    rmr_poolings pooling; /* of one mode */
     int has_dense;
     rmr_linear dense;
     rmr_head_activation activation;

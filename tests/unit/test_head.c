@@ -179,6 +179,94 @@ static void test_logits(void **state)
                  RMR_HEAD_TOKENS);
 }
 
+/* ----------------------------------------------------------------- pooling
+ */
+
+static rmr_status bind_pooled(rmr_head **head, rmr_model *model,
+                              rmr_head_names names, rmr_error *err)
+{
+    const rmr_arch *arch = model->arch;
+    rmr_heads heads = *arch->heads;
+    rmr_arch changed = *arch;
+    heads.classify = names;
+    heads.classify.output = "classifier";
+    changed.heads = &heads;
+    model->arch = &changed;
+    rmr_status status = rmr_head_bind(head, RMR_HEAD_CLASSIFY, model, err);
+    model->arch = arch;
+    return status;
+}
+
+/* A head that pools as this, and has nothing before its labels. */
+static void check_pooling(const char *config, rmr_head_names names,
+                          rmr_pooling expected)
+{
+    tiny_model *tiny =
+        tiny_model_new(&(tiny_options){.head = CLASSIFIER, .config = config});
+    rmr_model *model = load(tiny);
+    rmr_error err = {0};
+    rmr_head *head;
+    size_t size = tiny->options.hidden_size;
+    float logits[MAX_SEQS * 3];
+    double x[64], y[3];
+    pack p;
+    expect_ok(bind_pooled(&head, model, names, &err), &err);
+    run(&p, model, 0, MAX_SEQS);
+    logits_of(head, &p, logits);
+    for (size_t s = 0; s < MAX_SEQS; s++) {
+        size_t first = p.ends[s], last = p.ends[s + 1];
+        first = expected == RMR_POOLING_LASTTOKEN ? last - 1 : first;
+        last = expected == RMR_POOLING_CLS ? first + 1 : last;
+        for (size_t i = 0; i < size; i++) {
+            x[i] = 0;
+            for (size_t t = first; t < last; t++)
+                x[i] += p.hidden[t * size + i] / (double)(last - first);
+        }
+        ref_linear(tiny, "classifier", x, size, 3, y);
+        for (size_t i = 0; i < 3; i++)
+            assert_true(fabs(logits[3 * s + i] - y[i]) <= 1e-5);
+    }
+    rmr_free(p.hidden);
+    rmr_head_free(head);
+    rmr_model_unload(model);
+    tiny_model_free(tiny);
+}
+
+static void refuse_pooling(const char *config, const char *word,
+                           rmr_status expected)
+{
+    tiny_model *tiny =
+        tiny_model_new(&(tiny_options){.head = CLASSIFIER, .config = config});
+    rmr_model *model = load(tiny);
+    rmr_error err = {0};
+    rmr_head *head;
+    expect_failure(bind_pooled(&head, model,
+                               (rmr_head_names){.pooling_field = "pools"},
+                               &err),
+                   &err, expected, "/config.json", word);
+    rmr_model_unload(model);
+    tiny_model_free(tiny);
+}
+
+static void test_pooling(void **state)
+{
+    (void)state;
+    rmr_head_names by_field = {.pooling_field = "pools"};
+    const char *plain = ", \"num_labels\": 3";
+    check_pooling(plain, (rmr_head_names){0}, RMR_POOLING_CLS);
+    check_pooling(plain, (rmr_head_names){.pooling = RMR_POOLING_LASTTOKEN},
+                  RMR_POOLING_LASTTOKEN);
+    check_pooling(plain, by_field, RMR_POOLING_CLS);
+    check_pooling(", \"num_labels\": 3, \"pools\": \"mean\"", by_field,
+                  RMR_POOLING_MEAN);
+    refuse_pooling(", \"num_labels\": 3, \"pools\": \"most\"", "most",
+                   RMR_ERR_UNSUPPORTED);
+    refuse_pooling(", \"num_labels\": 3, \"pools\": \"cls+mean\"", "\"pools\"",
+                   RMR_ERR_UNSUPPORTED);
+    refuse_pooling(", \"num_labels\": 3, \"pools\": 1", "\"pools\"",
+                   RMR_ERR_FORMAT);
+}
+
 /* -------------------------------------------------------------------- words
  */
 
@@ -664,6 +752,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_pooling),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_sparse_weights),
         cmocka_unit_test(test_words_of_a_quantized_directory),
