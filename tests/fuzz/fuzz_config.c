@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "tests/fuzz/fuzz.h"
 #include "common/model/config.h"
+#include "common/model/head.h"
 #include "common/model/prompts.h"
 
 static const struct {
@@ -87,6 +88,47 @@ static void read_prompts(void)
     rmr_prompts_free(&prompts);
 }
 
+/* Any object may have labels, of an encoder or not. */
+static void read_labels(const json_t *root)
+{
+    rmr_labels labels;
+    rmr_scores scores;
+    rmr_error err = {0};
+    rmr_json_source source = {root, "config.json"};
+    rmr_status status = rmr_labels_read(&labels, source, &err);
+    if (status) {
+        check_error(status, &err);
+        CHECK(labels.names == NULL);
+        return;
+    }
+    CHECK(labels.count > 0 && labels.count <= RMR_MAX_LABELS);
+    for (size_t i = 0; i < labels.count; i++) {
+        CHECK(strlen(labels.names[i]) <= RMR_MAX_LABEL_BYTES);
+        for (size_t j = i > 8 ? i - 8 : 0; j < i; j++)
+            CHECK(strcmp(labels.names[i], labels.names[j]) != 0);
+    }
+    status = rmr_scores_read(&scores, source, labels.count, &err);
+    if (status)
+        check_error(status, &err);
+    rmr_labels_free(&labels);
+}
+
+static void read_head(void)
+{
+    char path[128];
+    json_t *root;
+    rmr_head_kind kind;
+    rmr_error err = {0};
+    rmr_status status = rmr_head_find(&kind, directory, &err);
+    if (status)
+        check_error(status, &err);
+    snprintf(path, sizeof path, "%s/config.json", directory);
+    if (rmr_json_load_file(&root, path, NULL))
+        return;
+    read_labels(root);
+    json_decref(root);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     rmr_config config = {0};
@@ -100,6 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < NUM_FILES; i++)
         write_file(i, files[i].text, strlen(files[i].text));
     write_file(which, data + 1, size - 1);
+    read_head();
 
     rmr_status status = rmr_config_read(&config, directory, &err);
     if (!status)
