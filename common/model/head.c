@@ -90,8 +90,13 @@ static rmr_status read_config(rmr_head *head, const rmr_model *model,
         return rmr_fail_nomem(err, "config.json");
     rmr_status status = rmr_json_load_file(&root, path, err);
     if (!status) {
-        status = read_classifier(head, names_of(model->arch, head->kind),
-                                 (rmr_json_source){root, path}, err);
+        rmr_json_source source = {root, path};
+        if (head->kind == RMR_HEAD_FILL)
+            status = rmr_json_get_bool(source, "tie_word_embeddings", 1,
+                                       &head->is_tied, err);
+        else
+            status = read_classifier(head, names_of(model->arch, head->kind),
+                                     source, err);
         json_decref(root);
     }
     rmr_free(path);
@@ -175,7 +180,7 @@ static void bind_words(rmr_binder *b, rmr_head *head, const rmr_model *model,
                        const rmr_head_names *names)
 {
     size_t vocab_size = b->config->vocab_size, in = inner_size(head);
-    int is_own = has(b, names->output, "weight");
+    int is_own = has(b, names->output, "weight") || !head->is_tied;
     char bias[RMR_LINEAR_NAME_CHARS];
     b->prefix = is_own ? "" : encoder_prefix(model);
     head->output = rmr_bind_linear(
@@ -214,16 +219,6 @@ static rmr_status bind(rmr_head *head, const rmr_model *model, rmr_error *err)
     return b.status;
 }
 
-static rmr_status open_classifier(rmr_head *head, const rmr_model *model,
-                                  rmr_error *err)
-{
-    rmr_status status = read_config(head, model, err);
-    if (!status)
-        status = check_outputs(head, model,
-                               names_of(model->arch, head->kind)->output, err);
-    return status;
-}
-
 static rmr_status open_head(rmr_head *head, const rmr_model *model,
                             rmr_error *err)
 {
@@ -231,8 +226,11 @@ static rmr_status open_head(rmr_head *head, const rmr_model *model,
     rmr_status status = rmr_head_find(&named, model->path, err);
     if (!status)
         status = check_kind(model->path, named, head->kind, model->arch, err);
+    if (!status)
+        status = read_config(head, model, err);
     if (!status && head->kind != RMR_HEAD_FILL)
-        status = open_classifier(head, model, err);
+        status = check_outputs(head, model,
+                               names_of(model->arch, head->kind)->output, err);
     if (!status)
         status = bind(head, model, err);
     return status;

@@ -107,6 +107,7 @@ typedef struct rmr_head {
     rmr_linear dense;
     rmr_head_activation activation;
     rmr_norm norm;     /* or NULLs */
+    int is_tied;       /* FILL may be without a weight of its own */
     rmr_linear output; /* labels.count or, of FILL, vocab_size outputs */
 } rmr_head;
 

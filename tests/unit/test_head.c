@@ -685,6 +685,14 @@ static void test_words_that_do_not_fit(void **state)
            "missing");
     refuse((tiny_options){.head = FILLER, .reshape = "cls.predictions.bias"},
            RMR_HEAD_FILL, RMR_ERR_FORMAT, "\"cls.predictions.bias\"", "");
+    refuse((tiny_options){.head = FILLER,
+                          .config = ", \"tie_word_embeddings\": false"},
+           RMR_HEAD_FILL, RMR_ERR_FORMAT, "\"cls.predictions.decoder.weight\"",
+           "missing");
+    refuse((tiny_options){.head = FILLER,
+                          .config = ", \"tie_word_embeddings\": 0"},
+           RMR_HEAD_FILL, RMR_ERR_FORMAT, "/config.json",
+           "\"tie_word_embeddings\"");
     refuse((tiny_options){.head = FILLER}, RMR_HEAD_CLASSIFY, RMR_ERR_FORMAT,
            "\"architectures\"", "text-classification");
     refuse((tiny_options){.head = TAGGER}, RMR_HEAD_FILL, RMR_ERR_FORMAT,
