@@ -4,6 +4,7 @@
  */
 #include "common/model/entities.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The label that is likeliest, the first of several. */
@@ -138,4 +139,41 @@ size_t rmr_find_entities(const rmr_labels *labels, rmr_aggregation aggregation,
     }
     close_group(&g);
     return g.count;
+}
+
+/* ------------------------------------------------------------------ windows
+ */
+
+static int order(size_t a, size_t b)
+{
+    return (a > b) - (a < b);
+}
+
+/* By where they begin; those of an earlier window first. */
+static int compare(const void *a, const void *b)
+{
+    const rmr_entity *x = a, *y = b;
+    int by_text = order(x->start, y->start);
+    return by_text ? by_text : order(x->first, y->first);
+}
+
+static int is_better(const rmr_entity *a, const rmr_entity *b)
+{
+    int by_length = order(a->end - a->start, b->end - b->start);
+    return by_length ? by_length > 0 : a->score > b->score;
+}
+
+size_t rmr_merge_entities(rmr_entity *entities, size_t count)
+{
+    size_t last = 0;
+    if (!count)
+        return 0;
+    qsort(entities, count, sizeof *entities, compare);
+    for (size_t i = 1; i < count; i++) {
+        if (entities[i].start >= entities[last].end)
+            entities[++last] = entities[i];
+        else if (is_better(&entities[i], &entities[last]))
+            entities[last] = entities[i];
+    }
+    return last + 1;
 }

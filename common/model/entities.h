@@ -37,4 +37,13 @@ size_t rmr_find_entities(const rmr_labels *labels, rmr_aggregation aggregation,
                          const rmr_token *tokens, const rmr_token_place *places,
                          size_t count, float *scores, rmr_entity *entities);
 
+/*
+ * Makes one list of the entities of a text's windows, which lie behind one
+ * another, those of each as rmr_find_entities gives them: in the order of the
+ * text, and of those that overlap the longest, or of two as long the one with
+ * the higher score. Returns how many are left. (The reference also gives a
+ * first one of no characters twice.)
+ */
+size_t rmr_merge_entities(rmr_entity *entities, size_t count);
+
 #endif

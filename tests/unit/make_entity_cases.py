@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from c_literals import literal  # noqa: E402
 
 STRATEGIES = ("none", "simple", "first", "average", "max")
+# Overlap of windows, None for one window; and the strategy.
+CASES = (*((None, i) for i in range(5)), (0, 2), (2, 1), (4, 3))
 LABELS = (
     ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
     ("O", "B-", "I-", "-", "B-O", "X-O", "X-Y-Z", ""),
@@ -133,6 +135,7 @@ FILES = ((wordpiece(), "[UNK]"), (unigram(), "<unk>"), (byte_level(), None))
 # ------------------------------------------------------------------- reference
 
 MASK = (1 << 64) - 1
+WINDOW = 8
 
 
 def random_values(seed, count):
@@ -154,19 +157,28 @@ class Model:
     def __call__(self, input_ids, **_):
         columns = len(self.config.id2label)
         values = random_values(self.seed, input_ids.shape[1] * columns)
+        self.seed += 1000  # of the next window
         return {"logits": torch.tensor(values).reshape(1, -1, columns)}
 
 
-def entities(tokenizer, text, labels, seed, strategy):
-    """As (name, score, first byte, last byte)."""
+def entities(tokenizer, text, labels, seed, strategy, stride=None):
+    """As (name, score, first byte, last byte); in windows of 8 tokens where
+    they overlap."""
     pipeline = object.__new__(TokenClassificationPipeline)
     pipeline.tokenizer = tokenizer
     pipeline.model = Model(labels, seed)
-    given = pipeline.preprocess(text, is_split_into_words=False)
+    windows = {} if stride is None else {
+        "return_overflowing_tokens": True, "padding": True, "stride": stride,
+        "max_length": WINDOW}
+    given = pipeline.preprocess(text, is_split_into_words=False,
+                                tokenizer_params=windows)
     found = pipeline.postprocess(
         [pipeline._forward(inputs) for inputs in given],
         aggregation_strategy=transformers.pipelines.token_classification
         .AggregationStrategy(strategy))
+    # Of windows, it gives a first one of no characters twice.
+    if stride is not None and len(found) > 1 and found[0] is found[1]:
+        del found[0]
     return [(one.get("entity_group", one.get("entity")), float(one["score"]),
              len(text[:one["start"]].encode()),
              len(text[:one["end"]].encode())) for one in found]
@@ -175,7 +187,8 @@ def entities(tokenizer, text, labels, seed, strategy):
 def opened(file, unknown):
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(file)),
-        unk_token=unknown, model_max_length=512)
+        unk_token=unknown, model_max_length=512,
+        pad_token=file["added_tokens"][0]["content"])
 
 
 # ---------------------------------------------------------------------- output
@@ -206,10 +219,13 @@ def main():
         for which, text in enumerate(TEXTS):
             seed += 1
             labels = seed % len(LABELS)
-            for strategy, name in enumerate(STRATEGIES):
-                these = entities(tokenizer, text, LABELS[labels], seed, name)
+            for stride, strategy in CASES:
+                these = entities(tokenizer, text, LABELS[labels], seed,
+                                 STRATEGIES[strategy], stride)
+                window = 0 if stride is None else WINDOW
                 rows.append(f"    {{{at}, {which}, {labels}, {seed}, "
-                            f"{strategy}, {len(found)}, {len(these)}}},")
+                            f"{strategy}, {window}, {stride or 0}, "
+                            f"{len(found)}, {len(these)}}},")
                 found.extend(these)
     print("};\nstatic const expected_entity expected[] = {")
     for name, score, start, end in found:

@@ -19,12 +19,13 @@ typedef struct entity_case {
     size_t file, text, labels;
     uint64_t seed;
     rmr_aggregation aggregation;
-    size_t first, count; /* of the expected ones */
+    uint32_t window, stride; /* tokens of one, or 0; and of two */
+    size_t first, count;     /* of the expected ones */
 } entity_case;
 
 #include "tests/unit/entity_cases.inc"
 
-enum { MAX_TOKENS = 64, MAX_LABELS = 8 };
+enum { MAX_TOKENS = 128, MAX_LABELS = 8 };
 
 static rmr_tokenizer *tokenizers[LENGTH(files)];
 
@@ -70,24 +71,47 @@ static void make_scores(uint64_t seed, size_t count, size_t labels,
         assert_true(rmr_score(RMR_SCORES_SOFTMAX, labels, scores + t * labels));
 }
 
+/* What is found in each window, one behind the other. */
+static size_t find_all(const entity_case *c, const rmr_encoding *encoding,
+                       const rmr_token_place *places, rmr_entity *found)
+{
+    rmr_labels labels = labels_of(label_lists[c->labels]);
+    float scores[MAX_TOKENS * MAX_LABELS];
+    const rmr_window whole = {0, encoding->count};
+    size_t total = 0, num_windows = c->window ? encoding->num_windows : 1;
+    for (size_t w = 0; w < num_windows; w++) {
+        rmr_window window = c->window ? encoding->windows[w] : whole;
+        size_t first = window.start, count = window.end - window.start;
+        make_scores(c->seed + 1000 * w, count, labels.count, scores);
+        size_t here =
+            rmr_find_entities(&labels, c->aggregation, encoding->tokens + first,
+                              places + first, count, scores, found + total);
+        for (size_t i = total; i < total + here; i++) {
+            found[i].first += first;
+            found[i].last += first;
+        }
+        total += here;
+    }
+    return num_windows > 1 ? rmr_merge_entities(found, total) : total;
+}
+
 static void check_case(const entity_case *c, rmr_encoding *encoding)
 {
     rmr_error err = {0};
     rmr_text text = {texts[c->text], strlen(texts[c->text])};
-    rmr_labels labels = labels_of(label_lists[c->labels]);
     rmr_token_place places[MAX_TOKENS];
     rmr_entity found[MAX_TOKENS];
-    float scores[MAX_TOKENS * MAX_LABELS];
     rmr_tokenize_options options;
     rmr_tokenize_options_init(&options);
+    options.max_tokens = c->window;
+    options.stride = c->stride;
+    options.windows = c->window != 0;
     expect_ok(rmr_tokenizer_encode_pair(tokenizers[c->file], text, NULL,
                                         &options, encoding, &err),
               &err);
     assert_in_range(encoding->count, 3, MAX_TOKENS);
-    make_scores(c->seed, encoding->count, labels.count, scores);
     rmr_tokenizer_places(tokenizers[c->file], text, encoding, places);
-    size_t count = rmr_find_entities(&labels, c->aggregation, encoding->tokens,
-                                     places, encoding->count, scores, found);
+    size_t count = find_all(c, encoding, places, found);
     assert_int_equal(count, c->count);
     for (size_t i = 0; i < count; i++) {
         const expected_entity *e = &expected[c->first + i];
@@ -180,6 +204,7 @@ static void test_no_tokens(void **state)
     (void)state;
     static const char *const names[] = {"O", NULL};
     rmr_labels labels = labels_of(names);
+    assert_int_equal(rmr_merge_entities(NULL, 0), 0);
     assert_int_equal(rmr_find_entities(&labels, RMR_AGGREGATION_AVERAGE, NULL,
                                        NULL, 0, NULL, NULL),
                      0);
