@@ -171,6 +171,8 @@ void rmr_sqlite_token_count(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv);
 void rmr_sqlite_embed_cosine(sqlite3_context *ctx, int argc,
                              sqlite3_value **argv);
+void rmr_sqlite_embed_similarity(sqlite3_context *ctx, int argc,
+                                 sqlite3_value **argv);
 void rmr_sqlite_embed_to_json(sqlite3_context *ctx, int argc,
                               sqlite3_value **argv);
 

@@ -23,8 +23,8 @@ typedef struct function_entry {
     void (*call)(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 } function_entry;
 
-/* embed() and token_count() depend on the connection's models and may open
- * the one of REMORA_MODEL, so they are not innocuous. */
+/* embed(), token_count() and embed_similarity() depend on the connection's
+ * models and may open the one of REMORA_MODEL, so they are not innocuous. */
 static const function_entry functions[] = {
     {"embed", 1, RESULT_SUBTYPE, rmr_sqlite_embed},
     {"embed", 2, RESULT_SUBTYPE, rmr_sqlite_embed},
@@ -33,6 +33,8 @@ static const function_entry functions[] = {
     {"token_count", 2, 0, rmr_sqlite_token_count},
     {"embed_cosine", 2, SQLITE_SUBTYPE | SQLITE_INNOCUOUS,
      rmr_sqlite_embed_cosine},
+    {"embed_similarity", 2, SQLITE_SUBTYPE, rmr_sqlite_embed_similarity},
+    {"embed_similarity", 3, SQLITE_SUBTYPE, rmr_sqlite_embed_similarity},
     {"embed_to_json", 1, SQLITE_SUBTYPE | SQLITE_INNOCUOUS | RESULT_SUBTYPE,
      rmr_sqlite_embed_to_json},
 };

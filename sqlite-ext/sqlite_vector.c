@@ -1,9 +1,10 @@
 /*
- * sqlite_vector.c - vector mathematics over blobs: embed_cosine() and
- * embed_to_json().
+ * sqlite_vector.c - vector mathematics over blobs: embed_cosine(),
+ * embed_similarity() and embed_to_json().
  *
- * These read their arguments and nothing else, so SQLite may call them from
- * any schema. A blob is float32, little endian, and may lie at any address.
+ * They read their arguments and, but for embed_similarity(), nothing else, so
+ * SQLite may call those from any schema. A blob is float32, little endian, and
+ * may lie at any address.
  */
 #include <math.h>
 #include <string.h>
@@ -120,30 +121,50 @@ static int vector_argument(sqlite3_context *ctx, const char *function,
     return 1;
 }
 
-void rmr_sqlite_embed_cosine(sqlite3_context *ctx, int argc,
-                             sqlite3_value **argv)
+/* Answers with how alike arguments 0 and 1 are; NULL when either is NULL. */
+static void compare(sqlite3_context *ctx, const char *function,
+                    sqlite3_value **argv, rmr_similarity similarity)
 {
     vector_view a, b;
 
-    (void)argc;
     if (sqlite3_value_type(argv[0]) == SQLITE_NULL ||
         sqlite3_value_type(argv[1]) == SQLITE_NULL)
         return;
-    if (!vector_argument(ctx, "embed_cosine", 0, argv[0], &a))
+    if (!vector_argument(ctx, function, 0, argv[0], &a))
         return;
-    if (vector_argument(ctx, "embed_cosine", 1, argv[1], &b)) {
+    if (vector_argument(ctx, function, 1, argv[1], &b)) {
         if (a.dim == b.dim)
-            sqlite3_result_double(ctx, rmr_cosine(a.data, b.data, a.dim));
+            sqlite3_result_double(
+                ctx, rmr_compare(similarity, a.data, b.data, a.dim));
         else
             rmr_sqlite_result_message(
                 ctx, SQLITE_ERROR,
-                sqlite3_mprintf("embed_cosine: the vectors have %llu and %llu "
+                sqlite3_mprintf("%s: the vectors have %llu and %llu "
                                 "components; compare vectors of one model",
-                                (unsigned long long)a.dim,
+                                function, (unsigned long long)a.dim,
                                 (unsigned long long)b.dim));
         sqlite3_free(b.allocated);
     }
     sqlite3_free(a.allocated);
+}
+
+void rmr_sqlite_embed_cosine(sqlite3_context *ctx, int argc,
+                             sqlite3_value **argv)
+{
+    (void)argc;
+    compare(ctx, "embed_cosine", argv, RMR_SIMILARITY_COSINE);
+}
+
+void rmr_sqlite_embed_similarity(sqlite3_context *ctx, int argc,
+                                 sqlite3_value **argv)
+{
+    rmr_sqlite_model *model =
+        rmr_sqlite_conn_choose(ctx, "embed_similarity", argc, argv, 2);
+
+    if (model == NULL)
+        return;
+    compare(ctx, "embed_similarity", argv, model->info.similarity);
+    rmr_sqlite_model_release(model);
 }
 
 /* "[0.25,-1]", or NULL with *rc set to SQLITE_NOMEM or SQLITE_TOOBIG. */

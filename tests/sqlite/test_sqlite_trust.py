@@ -102,6 +102,7 @@ def test_functions_are_declared_as_documented(newest):
     db.close()
     assert rows == [
         ("embed", 1, 0x800), ("embed", 2, 0x800), ("embed", 3, 0x800),
-        ("embed_cosine", 2, 0x300800), ("embed_to_json", 1, 0x300800),
+        ("embed_cosine", 2, 0x300800), ("embed_similarity", 2, 0x100800),
+        ("embed_similarity", 3, 0x100800), ("embed_to_json", 1, 0x300800),
         ("token_count", 1, 0x800), ("token_count", 2, 0x800),
     ]

@@ -165,3 +165,38 @@ def test_to_json_respects_the_length_limit(shell):
         ".limit length 2000", "SELECT embed_to_json(zeroblob(1600))"
     )
     assert done.stdout.strip().endswith("[" + ",".join("0" * 400) + "]")
+
+
+@pytest.mark.parametrize("name, expected", [
+    ("cosine", -3 / (3 * 14 ** 0.5)), ("dot", -3), ("euclidean", -29 ** 0.5),
+    ("manhattan", -9), (None, -3 / (3 * 14 ** 0.5)),
+])
+def test_similarity_is_the_model_s(sql, model_dir, tmp_path, name, expected):
+    for path in model_dir.iterdir():
+        if path.name != "config_sentence_transformers.json":
+            (tmp_path / path.name).symlink_to(path)
+    if name:
+        (tmp_path / "config_sentence_transformers.json").write_text(
+            json.dumps({"similarity_fn_name": name}))
+    a, b = blob(1, 2, -2), blob(3, -1, 2)
+    [row] = sql.query(
+        "INSERT INTO remora_models(name, path) VALUES "
+        f"('other', '{model_dir}'), ('m', '{tmp_path}')",
+        f"SELECT embed_similarity({a}, {b}, 'm') AS a, "
+        f"embed_similarity(NULL, {b}, 'm') AS b, similarity "
+        "FROM remora_models WHERE name = 'm'",
+    )
+    assert abs(row[0] - expected) < 1e-12
+    assert row[1:] == [None, name or "cosine"]
+
+
+def test_similarity_that_is_refused(sql, insert):
+    for call, words in (
+        ("embed_similarity(x'00', x'00')", "embed_similarity: argument 1 is"),
+        ("embed_similarity(x'00000000', x'00', 'nobody')",
+         "no model named 'nobody'"),
+        ("embed_similarity(x'00000000', x'0000000000000000')",
+         "embed_similarity: the vectors have 1 and 2 components"),
+    ):
+        with pytest.raises(SqlError, match=words):
+            sql.query(insert, f"SELECT {call}")
