@@ -261,7 +261,7 @@ rmr_status rmr_config_read(rmr_config *config, const char *directory,
 {
     memset(config, 0, sizeof *config);
     rmr_status found = rmr_config_find_static(config, directory, err);
-    if (found || config->is_static) {
+    if (found || (config->is_static && !config->drops_unknown)) {
         rmr_poolings_set(&config->pooling, RMR_POOLING_MEAN);
         return found;
     }

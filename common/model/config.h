@@ -82,9 +82,10 @@ rmr_status rmr_config_read_encoder(rmr_config *config, rmr_json_source source,
 rmr_status rmr_config_read_bert(rmr_config *config, rmr_json_source source,
                                 rmr_error *err);
 
-/* Learns whether a directory without model2vec's config.json has a
- * modules.json that begins with StaticEmbedding: is_static and static_path.
- * Errors: those of rmr_config_read. */
+/* Learns whether a directory has static embeddings: model2vec's config.json,
+ * which is still to be read, or else a modules.json that begins with
+ * StaticEmbedding. Sets is_static, drops_unknown and static_path. Errors: those
+ * of rmr_config_read. */
 rmr_status rmr_config_find_static(rmr_config *config, const char *directory,
                                   rmr_error *err);
 

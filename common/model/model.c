@@ -151,6 +151,8 @@ static rmr_status load_tokenizer(rmr_model *model, rmr_error *err)
     rmr_status status = check_directory(model->path, err);
     if (!status)
         status = rmr_config_find_static(&model->config, model->path, err);
+    if (!status && model->config.drops_unknown)
+        status = rmr_config_read(&model->config, model->path, err);
     if (!status)
         status = open_tokenizer(model, err);
     if (!status && model->config.is_static)

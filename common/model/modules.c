@@ -536,8 +536,10 @@ rmr_status rmr_config_find_static(rmr_config *config, const char *directory,
     rmr_status status = read_file(&r, "config.json", &type_file, RMR_OK);
     if (status == RMR_ERR_NOMEM)
         return rmr_fail_nomem(err, "config.json");
-    if (r.is_model2vec)
+    if (r.is_model2vec) {
+        config->is_static = config->drops_unknown = 1;
         return RMR_OK;
+    }
     r.err = err;
     return read_file(&r, "modules.json", &first_file, RMR_OK);
 }

@@ -36,7 +36,6 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
         status = rmr_json_get_int(source, "max_length", 1, 1 << 30,
                                   DEFAULT_MAX_LENGTH, &max_tokens, err);
     config->max_tokens = json_is_null(limit) ? 0 : (uint32_t)max_tokens;
-    config->is_static = config->drops_unknown = 1;
     return status;
 }
 

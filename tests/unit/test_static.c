@@ -341,23 +341,35 @@ static void test_a_text_without_tokens(void **state)
     tiny_model_free(tiny);
 }
 
+/* Nor with the tokenizer alone, which has the model's limit, too. */
 static void test_tokens_are_without_special_ones(void **state)
 {
     (void)state;
-    tiny_model *tiny = model2vec("");
+    tiny_model *tiny = model2vec(",\"max_length\":2");
+    rmr_model_info info = {.size = sizeof info};
+    rmr_model_options options;
     rmr_tokens *tokens;
     rmr_text text = {"a b", 3};
-    rmr_model *model;
-    size_t count;
     rmr_error err = {0};
-    expect_ok(open_tiny(tiny, &model, &err), &err);
+    tiny_write_text(tiny->directory, "tokenizer_config.json",
+                    "{\"model_max_length\":9}");
     expect_ok(rmr_tokens_new(&tokens, &err), &err);
-    expect_ok(rmr_tokenize(model, text, 0, RMR_TRUNCATE_END, tokens, &err),
-              &err);
-    rmr_tokens_data(tokens, &count);
-    assert_int_equal(count, 2);
+    rmr_model_options_init(&options);
+    for (int i = 0; i < 2; i++) {
+        rmr_model *model;
+        size_t count;
+        options.tokenizer_only = i;
+        expect_ok(rmr_model_open(&model, tiny->directory, &options, &err),
+                  &err);
+        rmr_model_get_info(model, &info);
+        assert_int_equal(info.max_tokens, 2);
+        expect_ok(rmr_tokenize(model, text, 0, RMR_TRUNCATE_END, tokens, &err),
+                  &err);
+        rmr_tokens_data(tokens, &count);
+        assert_int_equal(count, 2);
+        rmr_model_release(model);
+    }
     rmr_tokens_free(tokens);
-    rmr_model_release(model);
     tiny_model_free(tiny);
 }
 
