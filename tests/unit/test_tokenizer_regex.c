@@ -356,8 +356,23 @@ static void test_what_is_refused(void **state)
         {"a{70000}", "\"{70000}\" at offset 1"},
         {"(?:(?:(?:a{1,500}){1,500}){1,500}){1,500}", "too large"},
         {"[a-[b]]", "\"-[\" at offset 2"},
+        {"\\Z\\O*", "all that is left"},
+        {"a{0}(?=b)(?:(\\O+)c)", "all that is left"},
+        {"(?:(?=b)(?m:.+))+", "all that is left"},
+        {"(?=b)\\O*+|\\O*c", "all that is left"},
     };
+    static const char *const others[] = {
+        "\\O*",          "b(?!c)\\O*",    "(?=b)\\O*?",
+        "(?=b)\\O{0,9}", "(?=b)\\O*|c",   "(?=b).*",
+        "(?=\\O*b)a",    "(?=b)(?m:.)x*", "(?=b)(?:\\O*|c)"};
     (void)state;
+    for (size_t i = 0; i < LENGTH(others); i++) {
+        rmr_regex *regex;
+        expect_ok(
+            rmr_regex_open(&regex, others[i], strlen(others[i]), "", NULL),
+            &(rmr_error){0});
+        rmr_regex_close(regex);
+    }
     for (size_t i = 0; i < LENGTH(cases); i++)
         expect_refused(cases[i].pattern, RMR_ERR_UNSUPPORTED, cases[i].what,
                        "not supported");

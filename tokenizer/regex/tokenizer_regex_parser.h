@@ -43,6 +43,9 @@ typedef struct rmr_regex_piece {
     size_t max;
     int anchor;           /* what the reference lets nothing repeat */
     int enclosed;         /* in parentheses of its own */
+    int is_all;           /* one character, whichever */
+    int takes_rest;       /* begins with as many of these as there are, */
+    int after_assertion;  /* which something without letters comes before */
     unsigned quantifiers; /* that were applied to it */
     /* When all of it is one quantified thing: */
     int quantified;

@@ -193,5 +193,7 @@ rmr_status rmr_regex_quantify(rmr_regex_parser *p, size_t from,
     target->min = times(target->min, q.low);
     target->max = times(target->max, q.high);
     target->first = target->last = 0;
+    target->takes_rest |=
+        target->is_all && q.greedy && q.high == RMR_REGEX_NO_END;
     return status;
 }

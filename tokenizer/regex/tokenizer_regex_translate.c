@@ -87,8 +87,10 @@ static rmr_status parse_escape(rmr_regex_parser *p, size_t from,
         out->enclosed = 1;
         return put_newline(p);
     }
-    if (c == 'N' || c == 'O')
+    if (c == 'N' || c == 'O') {
+        out->is_all = c == 'O';
         return put_any(p, c == 'O');
+    }
     p->at--;
     *done = 0;
     return RMR_OK;
@@ -160,6 +162,7 @@ static void seal(rmr_regex_piece *out)
 {
     out->quantified = 0;
     out->anchor = 0;
+    out->is_all = 0;
     out->first = out->last = 0;
 }
 
@@ -324,6 +327,9 @@ static void branch_settle(branch *b)
         b->all = b->last;
         b->all.start = start;
     } else {
+        if (!b->all.max && b->last.takes_rest)
+            b->all.takes_rest = b->all.after_assertion = 1;
+        b->all.is_all = 0;
         b->all.min += b->last.min;
         b->all.max += b->last.max;
         b->all.last = b->last.last;
@@ -434,6 +440,7 @@ static rmr_status parse_piece(rmr_regex_parser *p, branch *b, int *rest)
         status = parse_escape(p, from, &next, &done);
         break;
     case '.':
+        next.is_all = p->dot_all;
         status = put_any(p, p->dot_all);
         break;
     case '^':
@@ -500,6 +507,8 @@ static rmr_status parse_alternatives(rmr_regex_parser *p, rmr_regex_piece *out)
         } else {
             out->min = b.all.min < out->min ? b.all.min : out->min;
             out->max = b.all.max > out->max ? b.all.max : out->max;
+            out->takes_rest &= b.all.takes_rest;
+            out->after_assertion |= b.all.after_assertion;
             seal(out);
         }
         out->anchor = anchor;
@@ -530,6 +539,11 @@ rmr_status rmr_regex_translate(rmr_regex_program *program, const char *pattern,
     rmr_status status = parse_alternatives(&p, &all);
     if (!status && p.at < len)
         status = rmr_regex_malformed(&p, p.at, "a ')' without '('");
+    /* The reference looks for all that is left nowhere but where a search
+     * begins, and then forgets what an assertion may have to say elsewhere. */
+    if (!status && all.takes_rest && all.after_assertion)
+        status = rmr_regex_refuse(&p, 0, len,
+                                  "all that is left, after an assertion");
     return status;
 }
 
