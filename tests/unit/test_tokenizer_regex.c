@@ -364,7 +364,8 @@ static void test_what_is_refused(void **state)
     static const char *const others[] = {
         "\\O*",          "b(?!c)\\O*",    "(?=b)\\O*?",
         "(?=b)\\O{0,9}", "(?=b)\\O*|c",   "(?=b).*",
-        "(?=\\O*b)a",    "(?=b)(?m:.)x*", "(?=b)(?:\\O*|c)"};
+        "(?=\\O*b)a",    "(?=b)(?m:.)x*", "(?=b)(?:\\O*|c)",
+        "(?m)^.*$",      "\\A^(?:\\O*b)"};
     (void)state;
     for (size_t i = 0; i < LENGTH(others); i++) {
         rmr_regex *regex;

@@ -45,7 +45,9 @@ typedef struct rmr_regex_piece {
     int enclosed;         /* in parentheses of its own */
     int is_all;           /* one character, whichever */
     int takes_rest;       /* begins with as many of these as there are, */
-    int after_assertion;  /* which something without letters comes before */
+    int after_assertion;  /* which something without letters comes before, */
+    int is_start;         /* other than ^ and \A, which hold where a text
+                           * begins */
     unsigned quantifiers; /* that were applied to it */
     /* When all of it is one quantified thing: */
     int quantified;

@@ -77,7 +77,8 @@ static rmr_status parse_escape(rmr_regex_parser *p, size_t from,
         return rmr_regex_refuse(p, from, p->at, "in a look-behind");
     if (c > 0 && strchr("AzZbB", c)) {
         static const char *const same[] = {"\\A", "\\z", "\\Z"};
-        *out = (rmr_regex_piece){.start = p->program->count, .anchor = 1};
+        *out = (rmr_regex_piece){
+            .start = p->program->count, .anchor = 1, .is_start = c == 'A'};
         if ((c | 0x20) == 'b')
             return put_word_boundary(p, c == 'B');
         return rmr_regex_put(p, same[c == 'A' ? 0 : c == 'z' ? 1 : 2]);
@@ -162,7 +163,7 @@ static void seal(rmr_regex_piece *out)
 {
     out->quantified = 0;
     out->anchor = 0;
-    out->is_all = 0;
+    out->is_all = out->is_start = 0;
     out->first = out->last = 0;
 }
 
@@ -327,8 +328,11 @@ static void branch_settle(branch *b)
         b->all = b->last;
         b->all.start = start;
     } else {
-        if (!b->all.max && b->last.takes_rest)
-            b->all.takes_rest = b->all.after_assertion = 1;
+        if (!b->all.max && b->last.takes_rest) {
+            b->all.takes_rest = 1;
+            b->all.after_assertion |= !b->all.is_start;
+        }
+        b->all.is_start &= b->last.is_start;
         b->all.is_all = 0;
         b->all.min += b->last.min;
         b->all.max += b->last.max;
@@ -445,7 +449,8 @@ static rmr_status parse_piece(rmr_regex_parser *p, branch *b, int *rest)
         break;
     case '^':
     case '$':
-        next = (rmr_regex_piece){.start = next.start, .anchor = 1};
+        next = (rmr_regex_piece){
+            .start = next.start, .anchor = 1, .is_start = c == '^'};
         status = rmr_regex_put(p, c == '^' ? "(?m:^)" : "(?m:$)");
         break;
     case '[':
