@@ -139,7 +139,9 @@ typedef enum rmr_activation {
     RMR_ACTIVATION_GELU,      /* with erf (Hendrycks and Gimpel 2016) */
     RMR_ACTIVATION_GELU_TANH, /* gelu_new, gelu_pytorch_tanh */
     RMR_ACTIVATION_RELU,
-    RMR_ACTIVATION_SILU /* x sigmoid(x), swish */
+    RMR_ACTIVATION_SILU,   /* x sigmoid(x), swish */
+    RMR_ACTIVATION_SIGMOID,
+    RMR_ACTIVATION_TANH
 } rmr_activation;
 
 /* What a linear kernel is given. Strides are bytes from one row to the next. */
@@ -154,6 +156,8 @@ typedef struct rmr_linear_args {
                             * what x was made of, before factors */
     const float *bias;     /* [out], or NULL */
     rmr_activation activation;
+    int gates; /* y is multiplied by the result, rather than replaced: the
+                * activation's own part of a gated layer is there already */
     const float *residual; /* [rows, out], or NULL; may be y */
     size_t residual_stride;
     void *y; /* [rows, out], of y_dtype; the columns asked for are written */

@@ -10,10 +10,10 @@ static const rmr_layer_names layer_names = {
     .key = "attention.key",
     .value = "attention.value",
     .attention_output = "attention.dense",
-    .attention_norm = "attention.LayerNorm",
+    .attention = {.after = "attention.LayerNorm"},
     .intermediate = "ffn",
     .output = "ffn_output",
-    .output_norm = "full_layer_layer_norm",
+    .feed_forward = {.after = "full_layer_layer_norm"},
 };
 
 static const rmr_family_names names = {

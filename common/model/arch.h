@@ -37,6 +37,8 @@ struct rmr_arch {
     const struct rmr_family_names *family; /* family.h; or NULL */
     const struct rmr_heads *heads;         /* head.h; or NULL */
 
+    const char *max_positions; /* what config.json calls how many there are;
+                                * NULL: "max_position_embeddings" */
     /* Positions of tokens begin here; or after the id of padding that
      * config.json says (RoBERTa's). */
     uint32_t positions_from;

@@ -9,10 +9,10 @@ const rmr_layer_names rmr_bert_layer_names = {
     .key = "attention.self.key",
     .value = "attention.self.value",
     .attention_output = "attention.output.dense",
-    .attention_norm = "attention.output.LayerNorm",
+    .attention = {.after = "attention.output.LayerNorm"},
     .intermediate = "intermediate.dense",
     .output = "output.dense",
-    .output_norm = "output.LayerNorm",
+    .feed_forward = {.after = "output.LayerNorm"},
 };
 
 static const rmr_family_names names = {

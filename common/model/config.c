@@ -4,6 +4,7 @@
  */
 #include "common/model/config.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,8 +22,10 @@ static const struct {
     {"gelu_new", RMR_ACTIVATION_GELU_TANH},
     {"gelu_pytorch_tanh", RMR_ACTIVATION_GELU_TANH},
     {"relu", RMR_ACTIVATION_RELU},
+    {"sigmoid", RMR_ACTIVATION_SIGMOID},
     {"silu", RMR_ACTIVATION_SILU},
     {"swish", RMR_ACTIVATION_SILU},
+    {"tanh", RMR_ACTIVATION_TANH},
 };
 
 rmr_status rmr_config_read_fields(rmr_json_source source,
@@ -41,6 +44,40 @@ rmr_status rmr_config_read_fields(rmr_json_source source,
     return RMR_OK;
 }
 
+/* Where the heads' sizes do not follow from the model's. */
+static rmr_status read_heads(rmr_config *config, rmr_json_source source,
+                             const rmr_config_names *names, rmr_error *err)
+{
+    uint32_t heads = config->num_attention_heads, pairs = heads;
+    uint32_t size = config->hidden_size / heads, given = 0;
+    const rmr_config_field fields[] = {
+        {names->num_key_value_heads, 1, heads, heads, &pairs},
+        {names->head_dim, 1, 1 << 12, 0, &given},
+    };
+    rmr_status status = RMR_OK;
+    if (names->num_key_value_heads)
+        status = rmr_config_read_fields(source, &fields[0], 1, err);
+    if (!status && names->head_dim)
+        status = rmr_config_read_fields(source, &fields[1], 1, err);
+    if (status)
+        return status;
+    config->num_key_value_heads = pairs;
+    config->head_dim = given ? given : size;
+    if (!given && config->hidden_size % heads) {
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s: \"%s\" (%u) must be a multiple of \"%s\" (%u)",
+                        source.name, names->hidden_size, config->hidden_size,
+                        names->num_attention_heads, heads);
+    }
+    if (heads % pairs) {
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s: \"%s\" (%u) must be a multiple of \"%s\" (%u)",
+                        source.name, names->num_attention_heads, heads,
+                        names->num_key_value_heads, pairs);
+    }
+    return RMR_OK;
+}
+
 static rmr_status read_sizes(rmr_config *config, rmr_json_source source,
                              const rmr_config_names *names, rmr_error *err)
 {
@@ -48,93 +85,144 @@ static rmr_status read_sizes(rmr_config *config, rmr_json_source source,
         {"vocab_size", 1, 1 << 24, RMR_JSON_REQUIRED, &config->vocab_size},
         {names->hidden_size, 1, 1 << 16, RMR_JSON_REQUIRED,
          &config->hidden_size},
-        {names->num_hidden_layers, 1, 1024, RMR_JSON_REQUIRED,
+        {names->num_hidden_layers, 1, RMR_MAX_LAYERS, RMR_JSON_REQUIRED,
          &config->num_hidden_layers},
         {names->num_attention_heads, 1, 1024, RMR_JSON_REQUIRED,
          &config->num_attention_heads},
         {names->intermediate_size, 1, 1 << 20, RMR_JSON_REQUIRED,
          &config->intermediate_size},
-        {names->type_vocab_size, 1, 1 << 16, 2, &config->type_vocab_size},
+        {names->type_vocab_size, names->fewest_types, 1 << 16, 2,
+         &config->type_vocab_size},
     };
-    size_t count = sizeof fields / sizeof *fields;
-    rmr_status status = rmr_config_read_fields(
-        source, fields, count - !names->type_vocab_size, err);
-    if (status)
-        return status;
-    config->embedding_size = config->hidden_size;
-    if (config->hidden_size % config->num_attention_heads) {
-        return rmr_fail(err, RMR_ERR_FORMAT,
-                        "%s: \"%s\" (%u) must be a multiple of \"%s\" (%u)",
-                        source.name, names->hidden_size, config->hidden_size,
-                        names->num_attention_heads,
-                        config->num_attention_heads);
-    }
-    return RMR_OK;
+    rmr_status status = rmr_config_read_fields(source, fields, 4, err);
+    if (!status && names->intermediate_size)
+        status = rmr_config_read_fields(source, &fields[4], 1, err);
+    else
+        config->intermediate_size = 4 * config->hidden_size;
+    if (!status && names->type_vocab_size)
+        status = rmr_config_read_fields(source, &fields[5], 1, err);
+    if (!status)
+        status = read_heads(config, source, names, err);
+    return status;
 }
 
-static rmr_status read_activation(rmr_config *config, rmr_json_source source,
-                                  const char *field, rmr_error *err)
+rmr_status rmr_config_read_activation(rmr_activation *activation,
+                                      rmr_json_source source, const char *field,
+                                      const char *fallback, rmr_error *err)
 {
     const char *name;
-    rmr_status status = rmr_json_get_string(source, field, "gelu", &name, err);
+    rmr_status status =
+        rmr_json_get_string(source, field, fallback, &name, err);
     if (status)
         return status;
     for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
         if (strcmp(name, activations[i].name) == 0) {
-            config->hidden_act = activations[i].activation;
+            *activation = activations[i].activation;
             return RMR_OK;
         }
     }
     return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                     "%s: \"%s\" \"%s\" is not supported; gelu, gelu_new, "
-                    "gelu_pytorch_tanh, relu and silu are",
+                    "gelu_pytorch_tanh, relu, sigmoid, silu and tanh are",
                     source.name, field, name);
 }
 
-/* Options whose other values would need other arithmetic. */
-static rmr_status refuse_variants(rmr_json_source source, rmr_error *err)
+rmr_status rmr_config_expect_bool(rmr_json_source source, const char *field,
+                                  int expected, int fallback, rmr_error *err)
 {
-    const char *position;
+    int value;
+    rmr_status status =
+        rmr_json_get_bool(source, field, fallback, &value, err);
+    if (!status && !value != !expected)
+        status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                          "%s: \"%s\" must be %s: the other is not supported",
+                          source.name, field, expected ? "true" : "false");
+    return status;
+}
+
+rmr_status rmr_config_read_layer_types(rmr_config *config,
+                                       rmr_json_source source, int *found,
+                                       rmr_error *err)
+{
+    const json_t *types = json_object_get(source.object, "layer_types");
+    *found = types && !json_is_null(types);
+    if (!*found)
+        return RMR_OK;
+    if (json_array_size(types) != config->num_hidden_layers) {
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s: \"layer_types\" must be an array of one type for "
+                        "each of the %u layers",
+                        source.name, config->num_hidden_layers);
+    }
+    for (size_t i = 0; i < config->num_hidden_layers; i++) {
+        const char *type = json_string_value(json_array_get(types, i));
+        config->slides[i] = type && strcmp(type, "sliding_attention") == 0;
+        if (!config->slides[i] && !(type && !strcmp(type, "full_attention"))) {
+            return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                            "%s: \"layer_types\" %zu is not supported; "
+                            "full_attention and sliding_attention are",
+                            source.name, i);
+        }
+    }
+    return RMR_OK;
+}
+
+/* Options whose other values would need other arithmetic. */
+static rmr_status refuse_variants(rmr_json_source source,
+                                  const rmr_config_names *names, rmr_error *err)
+{
+    const char *only = names->position_type, *position;
     int is_decoder, cross;
-    rmr_status status = rmr_json_get_string(source, "position_embedding_type",
-                                            "absolute", &position, err);
-    if (!status)
-        status = rmr_json_get_bool(source, "is_decoder", 0, &is_decoder, err);
+    rmr_status status =
+        rmr_json_get_bool(source, "is_decoder", 0, &is_decoder, err);
     if (!status)
         status =
             rmr_json_get_bool(source, "add_cross_attention", 0, &cross, err);
     if (status)
         return status;
-    if (strcmp(position, "absolute") != 0) {
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s: \"position_embedding_type\" \"%s\" is not "
-                        "supported; absolute is",
-                        source.name, position);
-    }
     if (is_decoder || cross) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                         "%s: \"is_decoder\" and \"add_cross_attention\" must "
                         "be false: only encoders are supported",
                         source.name);
     }
-    return RMR_OK;
+    if (!only)
+        return RMR_OK;
+    status = rmr_json_get_string(source, "position_embedding_type", only,
+                                 &position, err);
+    if (!status && strcmp(position, only) != 0)
+        status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                          "%s: \"position_embedding_type\" \"%s\" is not "
+                          "supported; %s is",
+                          source.name, position, only);
+    return status;
 }
 
 static rmr_status read_epsilon(rmr_config *config, rmr_json_source source,
-                               rmr_error *err)
+                               const rmr_config_names *names, rmr_error *err)
 {
     double epsilon;
-    rmr_status status =
-        rmr_json_get_number(source, "layer_norm_eps", 1e-12, &epsilon, err);
+    rmr_status status = rmr_json_get_number(
+        source, names->epsilon, names->default_epsilon, &epsilon, err);
     if (status)
         return status;
     if (!(epsilon < 1 && (float)epsilon > 0)) {
         return rmr_fail(err, RMR_ERR_RANGE,
-                        "%s: \"layer_norm_eps\" must be between 0 and 1",
-                        source.name);
+                        "%s: \"%s\" must be between 0 and 1", source.name,
+                        names->epsilon);
     }
     config->layer_norm_eps = (float)epsilon;
     return RMR_OK;
+}
+
+/* What most encoders are. */
+static void set_usual(rmr_config *config)
+{
+    config->embedding_size = config->hidden_size;
+    config->embedding_scale = 1;
+    config->has_positions = 1;
+    config->biases = RMR_BIAS_ALL;
+    config->attention_scale = 1 / sqrtf((float)config->head_dim);
 }
 
 rmr_status rmr_config_read_encoder(rmr_config *config, rmr_json_source source,
@@ -142,12 +230,16 @@ rmr_status rmr_config_read_encoder(rmr_config *config, rmr_json_source source,
                                    rmr_error *err)
 {
     rmr_status status = read_sizes(config, source, names, err);
+    if (!status && names->hidden_act)
+        status = rmr_config_read_activation(&config->hidden_act, source,
+                                            names->hidden_act,
+                                            names->default_act, err);
     if (!status)
-        status = read_activation(config, source, names->hidden_act, err);
+        status = refuse_variants(source, names, err);
     if (!status)
-        status = refuse_variants(source, err);
+        status = read_epsilon(config, source, names, err);
     if (!status)
-        status = read_epsilon(config, source, err);
+        set_usual(config);
     return status;
 }
 
@@ -160,7 +252,12 @@ rmr_status rmr_config_read_bert(rmr_config *config, rmr_json_source source,
         .num_attention_heads = "num_attention_heads",
         .intermediate_size = "intermediate_size",
         .hidden_act = "hidden_act",
+        .default_act = "gelu",
         .type_vocab_size = "type_vocab_size",
+        .fewest_types = 1,
+        .epsilon = "layer_norm_eps",
+        .default_epsilon = 1e-12,
+        .position_type = "absolute",
     };
     return rmr_config_read_encoder(config, source, &names, err);
 }
@@ -210,8 +307,8 @@ static rmr_status read_positions(rmr_config *config, const rmr_arch *arch,
 {
     uint32_t padding = 0;
     const rmr_config_field fields[] = {
-        {"max_position_embeddings", 1, 1 << 20, RMR_JSON_REQUIRED,
-         &config->max_position_embeddings},
+        {arch->max_positions ? arch->max_positions : "max_position_embeddings",
+         1, 1 << 20, RMR_JSON_REQUIRED, &config->max_position_embeddings},
         {"pad_token_id", 0, 1 << 20, 1, &padding},
     };
     rmr_status status = rmr_config_read_fields(
@@ -222,9 +319,9 @@ static rmr_status read_positions(rmr_config *config, const rmr_arch *arch,
         arch->positions_after_padding ? padding + 1 : arch->positions_from;
     if (config->positions_from >= config->max_position_embeddings) {
         return rmr_fail(err, RMR_ERR_FORMAT,
-                        "%s: \"max_position_embeddings\" (%u) leaves no "
-                        "positions from %u on",
-                        source.name, config->max_position_embeddings,
+                        "%s: \"%s\" (%u) leaves no positions from %u on",
+                        source.name, fields[0].name,
+                        config->max_position_embeddings,
                         config->positions_from);
     }
     config->max_positions =

@@ -10,10 +10,10 @@ static const rmr_layer_names layer_names = {
     .key = "attention.k_lin",
     .value = "attention.v_lin",
     .attention_output = "attention.out_lin",
-    .attention_norm = "sa_layer_norm",
+    .attention = {.after = "sa_layer_norm"},
     .intermediate = "ffn.lin1",
     .output = "ffn.lin2",
-    .output_norm = "output_layer_norm",
+    .feed_forward = {.after = "output_layer_norm"},
 };
 
 static const rmr_family_names names = {
@@ -41,6 +41,10 @@ static const rmr_config_names config_names = {
     .num_attention_heads = "n_heads",
     .intermediate_size = "hidden_dim",
     .hidden_act = "activation",
+    .default_act = "gelu",
+    .epsilon = "layer_norm_eps", /* which it never has */
+    .default_epsilon = 1e-12,
+    .position_type = "absolute",
 };
 
 static rmr_status read_config(rmr_config *config, rmr_json_source source,

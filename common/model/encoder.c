@@ -1,5 +1,5 @@
 /*
- * encoder.c - runs an encoder's layers. Everything but attention is done to
+ * encoder.c - runs a transformer's layers. Everything but attention is done to
  * each token by itself, so a batch is cut into blocks of rows that stay in a
  * core's cache from one attention to the next, a block for each member at a
  * time. When there are fewer tokens than that is worth, members share out the
@@ -26,8 +26,12 @@ typedef struct block {
     rmr_row_scale *scales; /* int8: of its rows */
     char *inner;           /* [rows, intermediate_size]; before that, what
                             * embeddings need */
+    float *beside;         /* [rows, hidden_size]: what a part takes or gives
+                            * where that is not the hidden state itself */
+    float *straight;       /* [rows, qkv_columns()] before they are turned */
     void *linear;          /* what rmr_linear_scratch says, */
-    void *attention;       /* and rmr_attention_scratch */
+    void *attention;       /* rmr_attention_scratch, */
+    float *bias;           /* and the encoder's bias */
 } block;
 
 typedef struct pass {
@@ -41,9 +45,11 @@ typedef struct pass {
     rmr_dtype attention;     /* of qkv */
     rmr_dtype context_dtype; /* of context */
     float *hidden;           /* [tokens, hidden_size], first of all */
-    char *qkv;               /* [tokens, 3 * hidden_size] */
-    char *context;           /* [tokens, hidden_size] */
-    char *blocks;            /* the members' own */
+    char *qkv;               /* [tokens, qkv_columns()] */
+    char *context;           /* [tokens, context_columns()] */
+    float *convolved;        /* [tokens, hidden_size], where that is done */
+    float *turns[RMR_MAX_ROPES]; /* [tokens, the rope's size] */
+    char *blocks;                /* the members' own */
     size_t block_bytes;
     size_t layer; /* that is being run */
 } pass;
@@ -56,14 +62,21 @@ static size_t aligned(size_t bytes)
     return (bytes + RMR_ALIGNMENT - 1) / RMR_ALIGNMENT * RMR_ALIGNMENT;
 }
 
-static size_t head_size(const rmr_config *config)
-{
-    return config->hidden_size / config->num_attention_heads;
-}
-
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
+}
+
+/* Of the context, and of queries. */
+static size_t context_columns(const rmr_config *c)
+{
+    return (size_t)c->num_attention_heads * c->head_dim;
+}
+
+static size_t qkv_columns(const rmr_config *c)
+{
+    return context_columns(c) +
+           2 * (size_t)c->num_key_value_heads * c->head_dim;
 }
 
 /* In what type a matrix is written that is the next product's left operand:
@@ -93,21 +106,65 @@ static size_t inner_space(const rmr_encoder *e)
     return larger(inner_bytes(e), e->embed_columns * sizeof(float));
 }
 
+/* Columns of the widest left operand. */
+static size_t widest(const rmr_config *c)
+{
+    return larger(larger(c->hidden_size, c->intermediate_size),
+                  context_columns(c));
+}
+
 /* Of the widest row that narrow_rows makes. */
 static size_t operand_bytes(const rmr_encoder *e)
 {
-    const rmr_config *c = e->config;
     if (e->dtype == RMR_DTYPE_F32)
         return 0;
-    return rmr_row_bytes(rmr_operand_dtype(e->dtype),
-                         larger(c->hidden_size, c->intermediate_size));
+    return rmr_row_bytes(rmr_operand_dtype(e->dtype), widest(e->config));
 }
 
 static size_t linear_bytes(const rmr_encoder *e)
 {
-    const rmr_config *c = e->config;
-    return rmr_linear_scratch(e->dtype,
-                              larger(c->hidden_size, c->intermediate_size));
+    return rmr_linear_scratch(e->dtype, widest(e->config));
+}
+
+/* Some layer normalises what a part takes, or what it gives. */
+static size_t beside_bytes(const rmr_encoder *e)
+{
+    int needed = 0;
+    for (size_t i = 0; i < e->num_layers && !needed; i++) {
+        const rmr_encoder_layer *l = e->layers[i];
+        needed = l->attention.before.gamma || l->attention.within.gamma ||
+                 l->feed_forward.before.gamma || l->feed_forward.within.gamma;
+    }
+    return needed ? e->config->hidden_size * sizeof(float) : 0;
+}
+
+/* Queries and keys are turned, or normalised, in float32. */
+static int changes_queries(const rmr_encoder *e, const rmr_encoder_layer *l)
+{
+    return e->ropes[l->rope].size || l->query_norm.gamma;
+}
+
+static size_t straight_bytes(const pass *p)
+{
+    const rmr_encoder *e = p->encoder;
+    int needed = 0;
+    for (size_t i = 0; i < e->num_layers && !needed; i++)
+        needed = changes_queries(e, e->layers[i]);
+    if (!needed || p->attention == RMR_DTYPE_F32)
+        return 0;
+    return qkv_columns(e->config) * sizeof(float);
+}
+
+static size_t bias_bytes(const pass *p)
+{
+    const rmr_encoder *e = p->encoder;
+    size_t floats = 0;
+    if (e->bias_floats)
+        floats = e->bias_floats(e->embeddings, p->batch->longest);
+    if (e->convolution)
+        floats =
+            larger(floats, rmr_convolution_floats(e->convolution, e->config));
+    return floats * sizeof(float);
 }
 
 /* How the batch is cut for so many members. */
@@ -127,39 +184,71 @@ static void cut(pass *p)
     p->parts = p->by_columns ? p->members : 1;
 }
 
+/* Room for the next `bytes` of scratch; NULL while it is only counted. */
+static char *lay(char *scratch, size_t *at, size_t bytes)
+{
+    char *here = scratch ? scratch + *at : NULL;
+    *at += aligned(bytes);
+    return here;
+}
+
+/* A member's space. Returns its size. */
+static size_t lay_out_block(const pass *p, char *scratch, block *b)
+{
+    const rmr_config *c = p->encoder->config;
+    size_t at = 0, rows = p->block_rows;
+    b->operand = lay(scratch, &at, rows * operand_bytes(p->encoder));
+    b->scales =
+        (rmr_row_scale *)(void *)lay(scratch, &at, rows * sizeof *b->scales);
+    b->inner = lay(scratch, &at, rows * inner_space(p->encoder));
+    b->beside =
+        (float *)(void *)lay(scratch, &at, rows * beside_bytes(p->encoder));
+    b->straight = (float *)(void *)lay(scratch, &at, rows * straight_bytes(p));
+    b->linear = lay(scratch, &at, linear_bytes(p->encoder));
+    b->attention = lay(scratch, &at,
+                       rmr_attention_scratch(p->batch->longest, c->head_dim));
+    b->bias = (float *)(void *)lay(scratch, &at, bias_bytes(p));
+    return at;
+}
+
 /* Lays out the scratch space, at `scratch` unless it is NULL; returns its
  * size. */
 static size_t lay_out(pass *p, char *scratch)
 {
-    const rmr_config *c = p->encoder->config;
-    size_t hidden = c->hidden_size, tokens = p->batch->tokens;
-    size_t at[4] = {0};
-    at[1] = at[0] + aligned(tokens * hidden * sizeof(float));
-    at[2] = at[1] + aligned(tokens * 3 * hidden * rmr_dtype_size(p->attention));
-    at[3] = at[2] + aligned(tokens * hidden * rmr_dtype_size(p->context_dtype));
-    p->block_bytes =
-        aligned(p->block_rows * operand_bytes(p->encoder)) +
-        aligned(p->block_rows * sizeof(rmr_row_scale)) +
-        aligned(p->block_rows * inner_space(p->encoder)) +
-        aligned(linear_bytes(p->encoder)) +
-        aligned(rmr_attention_scratch(p->batch->longest, head_size(c)));
-    if (scratch) {
-        p->hidden = (float *)scratch;
-        p->qkv = scratch + at[1];
-        p->context = scratch + at[2];
-        p->blocks = scratch + at[3];
-    }
-    return at[3] + p->members * p->block_bytes;
+    const rmr_encoder *e = p->encoder;
+    const rmr_config *c = e->config;
+    size_t tokens = p->batch->tokens, at = 0;
+    size_t rows = tokens * c->hidden_size * sizeof(float);
+    block unused;
+    p->hidden = (float *)(void *)lay(scratch, &at, rows);
+    p->qkv = lay(scratch, &at,
+                 tokens * qkv_columns(c) * rmr_dtype_size(p->attention));
+    p->context =
+        lay(scratch, &at,
+            tokens * context_columns(c) * rmr_dtype_size(p->context_dtype));
+    p->convolved =
+        (float *)(void *)lay(scratch, &at, e->convolution ? rows : 0);
+    for (size_t i = 0; i < RMR_MAX_ROPES; i++)
+        p->turns[i] = (float *)(void *)lay(
+            scratch, &at, tokens * e->ropes[i].size * sizeof(float));
+    p->block_bytes = lay_out_block(p, NULL, &unused);
+    p->blocks = lay(scratch, &at, p->members * p->block_bytes);
+    return at;
+}
+
+rmr_dtype rmr_encoder_attention_dtype(const rmr_encoder *e)
+{
+    int halves = e->dtype != RMR_DTYPE_F32 && e->kern->has_bf16_attention &&
+                 e->config->head_dim % 2 == 0;
+    return halves ? RMR_DTYPE_BF16 : RMR_DTYPE_F32;
 }
 
 static pass begin(const rmr_encoder *e, const rmr_batch *batch,
                   unsigned members)
 {
     pass p = {.encoder = e, .batch = batch, .members = members};
-    int halves = e->dtype != RMR_DTYPE_F32 && e->kern->has_bf16_attention &&
-                 head_size(e->config) % 2 == 0;
-    p.attention = halves ? RMR_DTYPE_BF16 : RMR_DTYPE_F32;
-    p.context_dtype = dtype_before(e->dtype, e->config->hidden_size);
+    p.attention = rmr_encoder_attention_dtype(e);
+    p.context_dtype = dtype_before(e->dtype, context_columns(e->config));
     cut(&p);
     return p;
 }
@@ -175,18 +264,9 @@ size_t rmr_encoder_scratch_bytes(const rmr_encoder *encoder,
 static block block_of(const pass *p, unsigned member, size_t first)
 {
     size_t left = p->batch->tokens - first;
-    char *at = p->blocks + member * p->block_bytes;
     block b = {.first = first,
-               .rows = left < p->block_rows ? left : p->block_rows,
-               .operand = at};
-    at += aligned(p->block_rows * operand_bytes(p->encoder));
-    b.scales = (rmr_row_scale *)at;
-    at += aligned(p->block_rows * sizeof(rmr_row_scale));
-    b.inner = at;
-    at += aligned(p->block_rows * inner_space(p->encoder));
-    b.linear = at;
-    at += aligned(linear_bytes(p->encoder));
-    b.attention = at;
+               .rows = left < p->block_rows ? left : p->block_rows};
+    lay_out_block(p, p->blocks + member * p->block_bytes, &b);
     return b;
 }
 
@@ -227,16 +307,18 @@ static left left_of(const block *b, const rmr_linear *next, const void *x,
     return (left){dtype == operand ? x : b->operand, stride, b->scales, x};
 }
 
-/* Where a result goes. */
+/* What becomes of a result, and where it goes. */
 typedef struct target {
     void *data; /* the block's first row */
     size_t stride;
     rmr_dtype dtype;
+    rmr_activation activation;
+    int gates;             /* as rmr_linear_args */
     const float *residual; /* in rows of hidden_size, or NULL */
 } target;
 
 static void multiply(const pass *p, const block *b, const rmr_linear *linear,
-                     left x, rmr_activation activation, target y, size_t part)
+                     left x, target y, size_t part)
 {
     const rmr_kern *kern = p->encoder->kern;
     const rmr_weight *weight = &linear->weight;
@@ -252,7 +334,8 @@ static void multiply(const pass *p, const block *b, const rmr_linear *linear,
         .row_scales = x.scales,
         .x_floats = x.floats,
         .bias = linear->bias,
-        .activation = activation,
+        .activation = y.activation,
+        .gates = y.gates,
         .residual = y.residual,
         .residual_stride = p->encoder->config->hidden_size * sizeof(float),
         .y = y.data,
@@ -280,14 +363,6 @@ static const rmr_encoder_layer *layer_of(const pass *p)
     return p->encoder->layers[p->layer];
 }
 
-/* The queries, keys and values of the layer after this one, or NULL. */
-static const rmr_linear *next_qkv(const pass *p)
-{
-    size_t next = p->layer + 1;
-    return next < p->encoder->num_layers ? &p->encoder->layers[next]->qkv
-                                         : NULL;
-}
-
 static float *hidden_of(const pass *p, const block *b)
 {
     return p->hidden + b->first * p->encoder->config->hidden_size;
@@ -304,31 +379,174 @@ static void show_hidden(const pass *p, const block *b, size_t layer,
                     hidden_of(p, b) + from * columns);
 }
 
+/* Rows of n components; y may be x. */
+static void normalise(const pass *p, const rmr_norm *norm, size_t rows,
+                      size_t n, const float *x, float *y)
+{
+    const rmr_kern *kern = p->encoder->kern;
+    float epsilon = p->encoder->config->layer_norm_eps;
+    if (norm->beta)
+        kern->layer_norm(rows, n, x, norm->gamma, norm->beta, epsilon, y);
+    else
+        kern->rms_norm(rows, n, x, norm->gamma, epsilon, y);
+}
+
+/* What a part takes. */
+static const float *taken(const pass *p, const block *b,
+                          const rmr_residual *residual)
+{
+    return residual->before.gamma ? b->beside : hidden_of(p, b);
+}
+
+/* Makes that, for the part's first product. */
+static void take_hidden(const pass *p, const block *b,
+                        const rmr_residual *residual, const rmr_linear *first,
+                        size_t from, size_t to)
+{
+    size_t n = p->encoder->config->hidden_size;
+    if (residual->before.gamma)
+        normalise(p, &residual->before, to - from, n,
+                  hidden_of(p, b) + from * n, b->beside + from * n);
+    narrow_rows(p, b, first, taken(p, b, residual), from, to);
+}
+
+/* The part's last product, on its way to the hidden state. */
+static void multiply_into_hidden(const pass *p, const block *b,
+                                 const rmr_residual *residual,
+                                 const rmr_linear *last, left x, size_t part)
+{
+    float *hidden = hidden_of(p, b);
+    int direct = !residual->within.gamma;
+    target to = {.data = direct ? hidden : b->beside,
+                 .stride = p->encoder->config->hidden_size * sizeof *hidden,
+                 .dtype = RMR_DTYPE_F32};
+    if (direct || residual->adds_twice)
+        to.residual = hidden;
+    multiply(p, b, last, x, to, part);
+}
+
+/* The rest of that way. */
+static void join(const pass *p, const block *b, const rmr_residual *residual,
+                 size_t from, size_t to)
+{
+    size_t n = p->encoder->config->hidden_size, count = (to - from) * n;
+    float *hidden = hidden_of(p, b) + from * n;
+    if (residual->within.gamma) {
+        float *given = b->beside + from * n;
+        normalise(p, &residual->within, to - from, n, given, given);
+        for (size_t i = 0; i < count; i++)
+            hidden[i] += given[i];
+    }
+    if (residual->after.gamma)
+        normalise(p, &residual->after, to - from, n, hidden, hidden);
+}
+
+/* For the queries, keys and values of the layer that comes next, if any. */
+static void take_for_attention(const pass *p, const block *b, size_t layer,
+                               size_t from, size_t to)
+{
+    const rmr_encoder *e = p->encoder;
+    if (layer < e->num_layers)
+        take_hidden(p, b, &e->layers[layer]->attention, &e->layers[layer]->qkv,
+                    from, to);
+}
+
+/* Cosines and sines of all positions in a block's rows. */
+static void fill_turns(const pass *p, size_t first, size_t last)
+{
+    const rmr_encoder *e = p->encoder;
+    const uint32_t *ends = p->batch->cu_seqlens;
+    for (size_t seq = 0; first < last; seq++) {
+        size_t begin = ends[seq], end = ends[seq + 1];
+        size_t to = end < last ? end : last;
+        if (end <= first)
+            continue;
+        for (size_t i = 0; i < RMR_MAX_ROPES; i++) {
+            const rmr_rope *rope = &e->ropes[i];
+            if (rope->size)
+                rmr_rope_fill(rope, end - begin, first - begin, to - begin,
+                              p->turns[i] + first * rope->size);
+        }
+        first = to;
+    }
+}
+
 static void step_embed(const pass *p, const block *b, size_t from, size_t to)
 {
     const rmr_encoder *e = p->encoder;
-    float *hidden = hidden_of(p, b);
-    float *scratch = (float *)b->inner + from * e->embed_columns;
+    float *scratch = (float *)(void *)b->inner + from * e->embed_columns;
     e->embed(e->embeddings, p->batch, b->first + from, b->first + to, scratch,
-             hidden + from * e->config->hidden_size);
+             hidden_of(p, b) + from * e->config->hidden_size);
+    fill_turns(p, b->first + from, b->first + to);
     show_hidden(p, b, 0, from, to);
-    if (e->num_layers)
-        narrow_rows(p, b, &e->layers[0]->qkv, hidden, from, to);
+    take_for_attention(p, b, 0, from, to);
+}
+
+/* Queries, keys and values, of float32, that are not yet what they will be. */
+static float *straight_of(const pass *p, const block *b)
+{
+    if (p->attention != RMR_DTYPE_F32)
+        return b->straight;
+    return (float *)(void *)p->qkv + b->first * qkv_columns(p->encoder->config);
 }
 
 static void step_qkv(const pass *p, const block *b, size_t part)
 {
-    const rmr_linear *qkv = &layer_of(p)->qkv;
-    size_t stride = qkv->weight.out * rmr_dtype_size(p->attention);
-    multiply(p, b, qkv, left_of(b, qkv, hidden_of(p, b), RMR_DTYPE_F32),
-             RMR_ACTIVATION_NONE,
-             (target){p->qkv + b->first * stride, stride, p->attention, NULL},
+    const rmr_encoder_layer *l = layer_of(p);
+    size_t columns = qkv_columns(p->encoder->config);
+    size_t stride = columns * rmr_dtype_size(p->attention);
+    target to = {.data = p->qkv + b->first * stride,
+                 .stride = stride,
+                 .dtype = p->attention};
+    if (changes_queries(p->encoder, l))
+        to = (target){.data = straight_of(p, b),
+                      .stride = columns * sizeof(float),
+                      .dtype = RMR_DTYPE_F32};
+    multiply(p, b, &l->qkv,
+             left_of(b, &l->qkv, taken(p, b, &l->attention), RMR_DTYPE_F32), to,
              part);
+}
+
+/* Some heads of a token's queries, or keys. */
+static void turn_heads(const pass *p, size_t token, const rmr_norm *norm,
+                       size_t heads, float *x)
+{
+    const rmr_encoder_layer *l = layer_of(p);
+    const rmr_rope *rope = &p->encoder->ropes[l->rope];
+    size_t size = p->encoder->config->head_dim;
+    if (norm->gamma && l->norms_all_heads)
+        normalise(p, norm, 1, heads * size, x, x);
+    else if (norm->gamma)
+        normalise(p, norm, heads, size, x, x);
+    for (size_t h = 0; h < heads && rope->size; h++)
+        rmr_rope_turn(rope, p->turns[l->rope] + token * rope->size,
+                      x + h * size);
+}
+
+/* Queries and keys to what they will be. */
+static void step_turn(const pass *p, const block *b, size_t from, size_t to)
+{
+    const rmr_config *c = p->encoder->config;
+    const rmr_encoder_layer *l = layer_of(p);
+    size_t columns = qkv_columns(c), stride = columns * sizeof(uint16_t);
+    float *rows = straight_of(p, b);
+    if (!changes_queries(p->encoder, l))
+        return;
+    for (size_t r = from; r < to; r++) {
+        float *row = rows + r * columns;
+        turn_heads(p, b->first + r, &l->query_norm, c->num_attention_heads,
+                   row);
+        turn_heads(p, b->first + r, &l->key_norm, c->num_key_value_heads,
+                   row + context_columns(c));
+    }
+    if (p->attention == RMR_DTYPE_BF16)
+        p->encoder->kern->to_bf16(to - from, columns, rows + from * columns,
+                                  p->qkv + (b->first + from) * stride, stride);
 }
 
 static const char *context_of(const pass *p, const block *b)
 {
-    return p->context + b->first * p->encoder->config->hidden_size *
+    return p->context + b->first * context_columns(p->encoder->config) *
                             rmr_dtype_size(p->context_dtype);
 }
 
@@ -337,55 +555,42 @@ static void step_narrow_context(const pass *p, const block *b, size_t from,
 {
     if (p->context_dtype != p->encoder->dtype)
         narrow_rows(p, b, &layer_of(p)->attention_output,
-                    (const float *)context_of(p, b), from, to);
-}
-
-/* Adds a layer's result to the hidden state. */
-static void multiply_into_hidden(const pass *p, const block *b,
-                                 const rmr_linear *linear, left x, size_t part)
-{
-    float *hidden = hidden_of(p, b);
-    size_t stride = p->encoder->config->hidden_size * sizeof *hidden;
-    multiply(p, b, linear, x, RMR_ACTIVATION_NONE,
-             (target){hidden, stride, RMR_DTYPE_F32, hidden}, part);
+                    (const float *)(const void *)context_of(p, b), from, to);
 }
 
 static void step_attention_output(const pass *p, const block *b, size_t part)
 {
-    const rmr_linear *output = &layer_of(p)->attention_output;
-    multiply_into_hidden(p, b, output,
-                         left_of(b, output, context_of(p, b), p->context_dtype),
-                         part);
+    const rmr_encoder_layer *l = layer_of(p);
+    multiply_into_hidden(
+        p, b, &l->attention, &l->attention_output,
+        left_of(b, &l->attention_output, context_of(p, b), p->context_dtype),
+        part);
 }
 
-static void step_norm(const pass *p, const block *b, const rmr_norm *norm,
-                      const rmr_linear *next, size_t from, size_t to)
-{
-    const rmr_encoder *e = p->encoder;
-    size_t n = e->config->hidden_size;
-    float *rows = hidden_of(p, b) + from * n;
-    e->kern->layer_norm(to - from, n, rows, norm->gamma, norm->beta,
-                        e->config->layer_norm_eps, rows);
-    if (next)
-        narrow_rows(p, b, next, hidden_of(p, b), from, to);
-}
-
-static void step_attention_norm(const pass *p, const block *b, size_t from,
+static void step_join_attention(const pass *p, const block *b, size_t from,
                                 size_t to)
 {
-    const rmr_encoder_layer *layer = layer_of(p);
-    step_norm(p, b, &layer->attention_norm, &layer->intermediate, from, to);
+    const rmr_encoder_layer *l = layer_of(p);
+    join(p, b, &l->attention, from, to);
+    take_hidden(p, b, &l->feed_forward, &l->intermediate, from, to);
 }
 
+/* The inner matrix, of a gated layer in two products of the same columns. */
 static void step_intermediate(const pass *p, const block *b, size_t part)
 {
-    const rmr_linear *intermediate = &layer_of(p)->intermediate;
-    rmr_dtype dtype = inner_dtype(p->encoder);
-    size_t stride = inner_bytes(p->encoder);
-    multiply(p, b, intermediate,
-             left_of(b, intermediate, hidden_of(p, b), RMR_DTYPE_F32),
-             p->encoder->config->hidden_act,
-             (target){b->inner, stride, dtype, NULL}, part);
+    const rmr_encoder_layer *l = layer_of(p);
+    left x = left_of(b, &l->intermediate, taken(p, b, &l->feed_forward),
+                     RMR_DTYPE_F32);
+    target to = {.data = b->inner,
+                 .stride = inner_bytes(p->encoder),
+                 .dtype = inner_dtype(p->encoder),
+                 .activation = p->encoder->config->hidden_act};
+    if (l->gate.weight.out) {
+        multiply(p, b, &l->gate, x, to, part);
+        to.activation = RMR_ACTIVATION_NONE;
+        to.gates = 1;
+    }
+    multiply(p, b, &l->intermediate, x, to, part);
 }
 
 static int narrows_inner(const pass *p)
@@ -397,56 +602,89 @@ static void step_narrow_inner(const pass *p, const block *b, size_t from,
                               size_t to)
 {
     if (narrows_inner(p))
-        narrow_rows(p, b, &layer_of(p)->output, (const float *)b->inner, from,
-                    to);
+        narrow_rows(p, b, &layer_of(p)->output,
+                    (const float *)(const void *)b->inner, from, to);
 }
 
 static void step_output(const pass *p, const block *b, size_t part)
 {
-    const rmr_linear *output = &layer_of(p)->output;
-    multiply_into_hidden(p, b, output,
-                         left_of(b, output, b->inner, inner_dtype(p->encoder)),
-                         part);
+    const rmr_encoder_layer *l = layer_of(p);
+    multiply_into_hidden(
+        p, b, &l->feed_forward, &l->output,
+        left_of(b, &l->output, b->inner, inner_dtype(p->encoder)), part);
 }
 
-static void step_output_norm(const pass *p, const block *b, size_t from,
+/* What was convolved beside the first layer joins what that gives. */
+static void join_convolved(const pass *p, const block *b, size_t from,
+                           size_t to)
+{
+    size_t n = p->encoder->config->hidden_size;
+    float *hidden = hidden_of(p, b) + from * n;
+    const float *convolved = p->convolved + (b->first + from) * n;
+    for (size_t i = 0; i < (to - from) * n; i++)
+        hidden[i] += convolved[i];
+    normalise(p, &p->encoder->convolution->norm, to - from, n, hidden, hidden);
+}
+
+static void step_join_output(const pass *p, const block *b, size_t from,
                              size_t to)
 {
-    step_norm(p, b, &layer_of(p)->output_norm, next_qkv(p), from, to);
+    const rmr_encoder *e = p->encoder;
+    size_t n = e->config->hidden_size;
+    float *hidden = hidden_of(p, b) + from * n;
+    join(p, b, &layer_of(p)->feed_forward, from, to);
+    if (e->convolution && p->layer == 0)
+        join_convolved(p, b, from, to);
+    if (e->last_norm.gamma && p->layer + 1 == e->num_layers)
+        normalise(p, &e->last_norm, to - from, n, hidden, hidden);
     show_hidden(p, b, p->layer + 1, from, to);
+    take_for_attention(p, b, p->layer + 1, from, to);
 }
 
-/* One head of one sequence, with the member's own scratch. */
-static void step_attend(const pass *p, size_t seq, size_t head, void *scratch)
+/* Before the first layer changes the hidden state. */
+static void step_convolve(const pass *p, const block *b, size_t from, size_t to)
 {
-    const rmr_config *c = p->encoder->config;
-    size_t first = p->batch->cu_seqlens[seq], n = c->hidden_size;
-    size_t size = rmr_dtype_size(p->attention), at = head * head_size(c);
+    const rmr_encoder *e = p->encoder;
+    size_t first = b->first + from, n = e->config->hidden_size;
+    rmr_convolve(e->convolution, e->config, e->kern, p->batch, p->hidden, first,
+                 b->first + to, b->bias, p->convolved + first * n);
+}
+
+/* One head of one sequence, in a member's space. */
+static void step_attend(const pass *p, size_t seq, size_t head, const block *b)
+{
+    const rmr_encoder *e = p->encoder;
+    const rmr_config *c = e->config;
+    const rmr_encoder_layer *l = layer_of(p);
+    size_t size = rmr_dtype_size(p->attention), n = c->head_dim;
+    size_t first = p->batch->cu_seqlens[seq], columns = qkv_columns(c);
+    size_t of_keys = head * c->num_key_value_heads / c->num_attention_heads;
+    size_t keys = context_columns(c) + of_keys * n;
     size_t context_size = rmr_dtype_size(p->context_dtype);
-    const char *q = p->qkv + (first * 3 * n + at) * size;
+    const char *row = p->qkv + first * columns * size;
     rmr_attention_args args = {
         .length = p->batch->cu_seqlens[seq + 1] - first,
-        .head_size = head_size(c),
-        .scale = 1 / sqrtf((float)head_size(c)),
-        .q = q,
-        .k = q + n * size,
-        .v = q + 2 * n * size,
-        .stride = 3 * n * size,
-        .context = p->context + (first * n + at) * context_size,
-        .context_stride = n * context_size,
+        .head_size = n,
+        .scale = e->attention_scale,
+        .q = row + head * n * size,
+        .k = row + keys * size,
+        .v = row + (keys + (size_t)c->num_key_value_heads * n) * size,
+        .stride = columns * size,
+        .context =
+            p->context + (first * context_columns(c) + head * n) * context_size,
+        .context_stride = context_columns(c) * context_size,
         .context_dtype = p->context_dtype,
-        .scratch = scratch,
+        .scratch = b->attention,
     };
-    rmr_attention_bias bias = {.before = SIZE_MAX, .after = SIZE_MAX};
-    if (p->encoder->bias) {
-        p->encoder->bias(p->encoder->embeddings, p->layer, head, args.length,
-                         &bias);
+    rmr_attention_bias bias = {.before = l->before, .after = l->after};
+    if (e->bias)
+        e->bias(e->embeddings, p->layer, head, b->bias, &args, &bias);
+    if (e->bias || l->before < args.length - 1 || l->after < args.length - 1)
         args.bias = &bias;
-    }
     if (p->attention == RMR_DTYPE_BF16)
-        p->encoder->kern->attention_bf16(&args);
+        e->kern->attention_bf16(&args);
     else
-        p->encoder->kern->attention_f32(&args);
+        e->kern->attention_f32(&args);
 }
 
 /* ------------------------------------------------------------------- phases
@@ -456,17 +694,17 @@ static void step_attend(const pass *p, size_t seq, size_t head, void *scratch)
 static void attend_sequence(void *context, size_t unit, unsigned member)
 {
     const pass *p = context;
-    void *scratch = block_of(p, member, 0).attention;
+    block b = block_of(p, member, 0);
     for (size_t h = 0; h < p->encoder->config->num_attention_heads; h++)
-        step_attend(p, unit, h, scratch);
+        step_attend(p, unit, h, &b);
 }
 
 static void attend_head(void *context, size_t unit, unsigned member)
 {
     const pass *p = context;
     size_t heads = p->encoder->config->num_attention_heads;
-    step_attend(p, unit / heads, unit % heads,
-                block_of(p, member, 0).attention);
+    block b = block_of(p, member, 0);
+    step_attend(p, unit / heads, unit % heads, &b);
 }
 
 static void attend(pass *p)
@@ -486,6 +724,14 @@ static void begin_block(void *context, size_t unit, unsigned member)
     block b = block_of(p, member, unit * p->block_rows);
     step_embed(p, &b, 0, b.rows);
     step_qkv(p, &b, 0);
+    step_turn(p, &b, 0, b.rows);
+}
+
+static void convolve_block(void *context, size_t unit, unsigned member)
+{
+    const pass *p = context;
+    block b = block_of(p, member, unit * p->block_rows);
+    step_convolve(p, &b, 0, b.rows);
 }
 
 /* A block from one attention to the next, or to the end. */
@@ -495,19 +741,23 @@ static void run_block(void *context, size_t unit, unsigned member)
     block b = block_of(&p, member, unit * p.block_rows);
     step_narrow_context(&p, &b, 0, b.rows);
     step_attention_output(&p, &b, 0);
-    step_attention_norm(&p, &b, 0, b.rows);
+    step_join_attention(&p, &b, 0, b.rows);
     step_intermediate(&p, &b, 0);
     step_narrow_inner(&p, &b, 0, b.rows);
     step_output(&p, &b, 0);
-    step_output_norm(&p, &b, 0, b.rows);
-    if (++p.layer < p.encoder->num_layers)
+    step_join_output(&p, &b, 0, b.rows);
+    if (++p.layer < p.encoder->num_layers) {
         step_qkv(&p, &b, 0);
+        step_turn(&p, &b, 0, b.rows);
+    }
 }
 
 static int run_blocks(pass *p, rmr_stop *stop, void *context)
 {
     size_t blocks = (p->batch->tokens + p->block_rows - 1) / p->block_rows;
     rmr_team_run(p->team, blocks, begin_block, p);
+    if (p->encoder->convolution)
+        rmr_team_run(p->team, blocks, convolve_block, p);
     for (p->layer = 0; p->layer < p->encoder->num_layers; p->layer++) {
         if (stop(context))
             return 1;
@@ -530,8 +780,9 @@ static void run_part(void *context, size_t unit, unsigned member)
     const phase *f = context;
     size_t parts = f->p->parts;
     size_t from = f->b.rows * unit / parts, to = f->b.rows * (unit + 1) / parts;
-    block b = f->b;
-    b.linear = block_of(f->p, member, 0).linear;
+    block b = f->b, own = block_of(f->p, member, 0);
+    b.linear = own.linear;
+    b.bias = own.bias;
     if (f->columns)
         f->columns(f->p, &b, unit);
     else
@@ -548,21 +799,25 @@ static void run_phase(pass *p, phase f)
 static void run_layer_by_columns(pass *p)
 {
     run_phase(p, (phase){.columns = step_qkv});
+    if (changes_queries(p->encoder, layer_of(p)))
+        run_phase(p, (phase){.rows = step_turn});
     attend(p);
     if (p->context_dtype != p->encoder->dtype)
         run_phase(p, (phase){.rows = step_narrow_context});
     run_phase(p, (phase){.columns = step_attention_output});
-    run_phase(p, (phase){.rows = step_attention_norm});
+    run_phase(p, (phase){.rows = step_join_attention});
     run_phase(p, (phase){.columns = step_intermediate});
     if (narrows_inner(p))
         run_phase(p, (phase){.rows = step_narrow_inner});
     run_phase(p, (phase){.columns = step_output});
-    run_phase(p, (phase){.rows = step_output_norm});
+    run_phase(p, (phase){.rows = step_join_output});
 }
 
 static int run_columns(pass *p, rmr_stop *stop, void *context)
 {
     run_phase(p, (phase){.rows = step_embed});
+    if (p->encoder->convolution)
+        run_phase(p, (phase){.rows = step_convolve});
     for (p->layer = 0; p->layer < p->encoder->num_layers; p->layer++) {
         if (stop(context))
             return 1;

@@ -1,20 +1,39 @@
 /*
- * encoder.h - the layers that encoders of BERT's kind share: self-attention and
- * a feed-forward network, each with a residual and a layer normalisation after
- * it, over a packed batch and by all members of a team.
+ * encoder.h - the layers that transformers share, encoders and decoders alike:
+ * self-attention and a feed-forward network, each joined to a hidden state,
+ * over a packed batch and by all members of a team. What differs from one
+ * architecture to the next is said by the layers, never by the architecture's
+ * name.
  */
 #ifndef RMR_MODEL_ENCODER_H
 #define RMR_MODEL_ENCODER_H
 
 #include "common/model/arch.h"
+#include "common/model/convolution.h"
 #include "common/model/linear.h"
+#include "common/model/rope.h"
+
+/* How a part of a layer is joined to the hidden state; of norms those that
+ * there are. */
+typedef struct rmr_residual {
+    rmr_norm before; /* of what the part takes */
+    rmr_norm within; /* of what it gives, before that is added; */
+    int adds_twice;  /* the hidden state is added before that norm too */
+    rmr_norm after;  /* of the sum */
+} rmr_residual;
 
 typedef struct rmr_encoder_layer {
-    rmr_linear qkv; /* queries, keys and values: [3 * hidden_size] outputs */
+    rmr_residual attention, feed_forward;
+    rmr_linear qkv; /* queries of all heads, then keys, then values */
+    /* Of each head's queries and keys, or of all heads' at once. */
+    rmr_norm query_norm, key_norm;
+    int norms_all_heads;
+    size_t rope;          /* which of the encoder's */
+    size_t before, after; /* tokens that a token sees to each side */
     rmr_linear attention_output;
-    rmr_norm attention_norm;
+    rmr_linear gate; /* its activation multiplies `intermediate`; of 0 outputs
+                      * where that has the activation itself */
     rmr_linear intermediate, output;
-    rmr_norm output_norm;
 } rmr_encoder_layer;
 
 /* Writes the first layer's input for tokens [first, last) of the batch into
@@ -24,10 +43,12 @@ typedef void rmr_encoder_embed(const void *embeddings, const rmr_batch *batch,
                                size_t first, size_t last, float *scratch,
                                float *hidden);
 
-/* The bias of a head's attention over a sequence of `length` tokens, in layer
- * `layer`, counted from 0; what it points to outlives the pass. */
+/* Sets what the scores of a head's attention have besides their products, in
+ * layer `layer`, counted from 0; it may change the scale. What it sets may
+ * point to `scratch`, bias_floats of it. */
 typedef void rmr_encoder_bias(const void *embeddings, size_t layer, size_t head,
-                              size_t length, rmr_attention_bias *bias);
+                              float *scratch, rmr_attention_args *args,
+                              rmr_attention_bias *bias);
 
 /* Told what goes on inside, where a model is calibrated or compared. */
 typedef struct rmr_encoder_tap {
@@ -49,12 +70,21 @@ typedef struct rmr_encoder {
     const rmr_encoder_layer *const *layers; /* [num_layers]; the same one may
                                              * come more than once */
     size_t num_layers;
+    rmr_norm last_norm; /* of what leaves the last layer, if any */
     rmr_encoder_embed *embed;
     size_t embed_columns; /* floats of scratch that it needs for a token */
     const void *embeddings;
-    rmr_encoder_bias *bias;     /* or NULL */
+    float attention_scale;
+    rmr_encoder_bias *bias; /* or NULL */
+    /* Floats of scratch that it needs for a sequence; or NULL. */
+    size_t (*bias_floats)(const void *embeddings, size_t length);
+    rmr_rope ropes[RMR_MAX_ROPES];      /* those without a size turn nothing */
+    const rmr_convolution *convolution; /* beside the first layer, or NULL */
     const rmr_encoder_tap *tap; /* or NULL; its models run without a team */
 } rmr_encoder;
+
+/* Of queries, keys and values. */
+rmr_dtype rmr_encoder_attention_dtype(const rmr_encoder *encoder);
 
 /* As rmr_arch's scratch_bytes and forward. */
 size_t rmr_encoder_scratch_bytes(const rmr_encoder *encoder,

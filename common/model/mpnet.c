@@ -10,10 +10,10 @@ static const rmr_layer_names layer_names = {
     .key = "attention.attn.k",
     .value = "attention.attn.v",
     .attention_output = "attention.attn.o",
-    .attention_norm = "attention.LayerNorm",
+    .attention = {.after = "attention.LayerNorm"},
     .intermediate = "intermediate.dense",
     .output = "output.dense",
-    .output_norm = "output.LayerNorm",
+    .feed_forward = {.after = "output.LayerNorm"},
 };
 
 static const rmr_family_names names = {

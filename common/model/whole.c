@@ -18,26 +18,25 @@ enum { NAME_CHARS = 192 };
 /* The outputs of the first names that are int4: whole panels, or all. */
 static size_t find_int8_from(const rmr_linear_source *source, size_t names)
 {
-    size_t out = names * source->out;
-    size_t from = (names - source->int8_names) * source->out;
+    size_t out = rmr_linear_first(source, names);
+    size_t from = rmr_linear_first(source, names - source->int8_names);
     if (source->dtype == RMR_DTYPE_INT8)
         return 0;
     return from % RMR_PANEL ? out : from;
 }
 
-rmr_status rmr_whole_alloc(rmr_whole *w, rmr_weights *weights,
-                           const rmr_linear_source *source, rmr_error *err)
+rmr_status rmr_whole_alloc(rmr_whole *w, const rmr_linear_source *source,
+                           rmr_error *err)
 {
     size_t names = rmr_linear_num_names(source), in = source->in;
-    *w = (rmr_whole){.in = in, .out = names * source->out};
+    *w = (rmr_whole){.in = in, .out = rmr_linear_first(source, names)};
     w->int8_from = find_int8_from(source, names);
     w->indexes = rmr_malloc_array(w->int8_from, in);
     w->group_scales = rmr_malloc_array(w->int8_from, rmr_groups(in));
     w->values = rmr_malloc_array(w->out - w->int8_from, in);
-    w->scales = rmr_weights_alloc(weights, rmr_panels(w->out));
+    w->scales = rmr_malloc_array(w->out, sizeof *w->scales);
     if (!w->indexes || !w->group_scales || !w->values || !w->scales)
         return rmr_fail_nomem(err, source->names[0]);
-    memset(w->scales, 0, rmr_panels(w->out) * sizeof *w->scales);
     return RMR_OK;
 }
 
@@ -55,16 +54,13 @@ static rmr_status need_factors(rmr_whole *w, rmr_weights *weights,
     return RMR_OK;
 }
 
-static rmr_status need_outlier_weights(rmr_whole *w, rmr_weights *weights,
+static rmr_status need_outlier_weights(rmr_whole *w,
                                        const rmr_linear_source *source,
                                        rmr_error *err)
 {
-    size_t count = w->num_outliers * rmr_panels(w->out);
-    w->outlier_weights = rmr_weights_alloc(weights, count);
-    if (!w->outlier_weights)
-        return rmr_fail_nomem(err, source->names[0]);
-    memset(w->outlier_weights, 0, count * sizeof *w->outlier_weights);
-    return RMR_OK;
+    w->outlier_weights =
+        rmr_malloc_array(w->num_outliers * w->out, sizeof *w->outlier_weights);
+    return w->outlier_weights ? RMR_OK : rmr_fail_nomem(err, source->names[0]);
 }
 
 void rmr_whole_free(rmr_whole *w)
@@ -72,6 +68,8 @@ void rmr_whole_free(rmr_whole *w)
     rmr_free(w->indexes);
     rmr_free(w->group_scales);
     rmr_free(w->values);
+    rmr_free(w->scales);
+    rmr_free(w->outlier_weights);
 }
 
 /* Name i with a suffix. */
@@ -114,7 +112,8 @@ static rmr_status read_int8(rmr_whole *w, rmr_weights *weights,
                             rmr_error *err)
 {
     char name[NAME_CHARS];
-    size_t rows = source->out, first = i * rows - w->int8_from;
+    size_t rows = source->out[i];
+    size_t first = rmr_linear_first(source, i) - w->int8_from;
     const void *bytes;
     rmr_status status =
         rmr_weights_raw(weights, tensor_name(name, source, i, "weight"), "I8",
@@ -131,7 +130,7 @@ static rmr_status read_int4(rmr_whole *w, rmr_weights *weights,
                             rmr_error *err)
 {
     char name[NAME_CHARS];
-    size_t rows = source->out, first = i * rows;
+    size_t rows = source->out[i], first = rmr_linear_first(source, i);
     size_t row_bytes = rmr_table_row_bytes(RMR_DTYPE_INT4, w->in);
     size_t groups = rmr_groups(w->in);
     const void *bytes, *scales;
@@ -177,7 +176,7 @@ static rmr_status read_outlier_weights(rmr_whole *w, rmr_weights *weights,
                                        size_t i, rmr_error *err)
 {
     char name[NAME_CHARS];
-    size_t columns = source->out, count = w->num_outliers * columns;
+    size_t columns = source->out[i], count = w->num_outliers * columns;
     const float *values;
     rmr_status status =
         rmr_weights_f32(weights, tensor_name(name, source, i, "outlier_weight"),
@@ -185,7 +184,7 @@ static rmr_status read_outlier_weights(rmr_whole *w, rmr_weights *weights,
     if (status)
         return status;
     for (size_t k = 0; k < w->num_outliers; k++)
-        memcpy(w->outlier_weights + k * rmr_panels(w->out) + i * columns,
+        memcpy(w->outlier_weights + k * w->out + rmr_linear_first(source, i),
                values + k * columns, columns * sizeof *values);
     rmr_weights_forget(weights, values, count);
     rmr_weights_count(weights, -(int64_t)count, 0);
@@ -206,7 +205,7 @@ static rmr_status read_factors(rmr_whole *w, rmr_weights *weights,
         status =
             find_stored_outliers(w, rmr_weights_file(weights, name), name, err);
     if (!status && w->num_outliers)
-        status = need_outlier_weights(w, weights, source, err);
+        status = need_outlier_weights(w, source, err);
     for (size_t i = 0;
          i < rmr_linear_num_names(source) && w->num_outliers && !status; i++)
         status = read_outlier_weights(w, weights, source, i, err);
@@ -219,13 +218,13 @@ rmr_status rmr_whole_read(rmr_whole *w, rmr_weights *weights,
     char name[NAME_CHARS];
     rmr_status status = RMR_OK;
     for (size_t i = 0; i < rmr_linear_num_names(source) && !status; i++) {
-        size_t first = i * source->out;
+        size_t first = rmr_linear_first(source, i);
         status = first < w->int8_from ? read_int4(w, weights, source, i, err)
                                       : read_int8(w, weights, source, i, err);
         if (!status)
             status = read_floats(weights,
                                  tensor_name(name, source, i, "weight_scale"),
-                                 source->out, w->scales + first, err);
+                                 source->out[i], w->scales + first, err);
     }
     if (!status)
         status = read_factors(w, weights, source, err);
@@ -242,7 +241,8 @@ static rmr_status keep_int4(const rmr_whole *w, rmr_quantizer *to,
                             rmr_error *err)
 {
     char name[NAME_CHARS];
-    size_t rows = source->out, first = i * rows, groups = rmr_groups(w->in);
+    size_t rows = source->out[i], first = rmr_linear_first(source, i);
+    size_t groups = rmr_groups(w->in);
     size_t row_bytes = rmr_table_row_bytes(RMR_DTYPE_INT4, w->in);
     uint8_t *bytes = rmr_calloc(rows, row_bytes);
     if (!bytes)
@@ -269,7 +269,7 @@ static rmr_status keep_name(const rmr_whole *w, rmr_quantizer *to,
                             rmr_error *err)
 {
     char name[NAME_CHARS];
-    size_t rows = source->out, first = i * rows;
+    size_t rows = source->out[i], first = rmr_linear_first(source, i);
     rmr_status status;
     if (first < w->int8_from)
         status = keep_int4(w, to, source, i, err);
@@ -290,13 +290,13 @@ static rmr_status keep_outlier_weights(const rmr_whole *w, rmr_quantizer *to,
                                        size_t i, rmr_error *err)
 {
     char name[NAME_CHARS];
-    size_t columns = source->out;
+    size_t columns = source->out[i];
     float *values = rmr_malloc_array(w->num_outliers, columns * sizeof *values);
     if (!values)
         return rmr_fail_nomem(err, source->names[i]);
     for (size_t k = 0; k < w->num_outliers; k++)
         memcpy(values + k * columns,
-               w->outlier_weights + k * rmr_panels(w->out) + i * columns,
+               w->outlier_weights + k * w->out + rmr_linear_first(source, i),
                columns * sizeof *values);
     rmr_status status =
         rmr_quantizer_keep(to, tensor_name(name, source, i, "outlier_weight"),
@@ -336,7 +336,8 @@ static void smooth(const rmr_whole *w, const rmr_norm *norm, size_t rows,
 {
     const float least = 1e-6f;
     for (size_t i = 0; i < w->in; i++) {
-        float size = hypotf(norm->gamma[i], norm->beta[i]), largest = least;
+        float beta = norm->beta ? norm->beta[i] : 0;
+        float size = hypotf(norm->gamma[i], beta), largest = least;
         for (size_t o = w->out - rows; o < w->out; o++)
             largest = fmaxf(largest, fabsf(weight[o * w->in + i]));
         w->factors[i] = sqrtf(largest / fmaxf(size, least));
@@ -385,11 +386,11 @@ static rmr_status split_outliers(rmr_whole *w, rmr_weights *weights,
     if (!status && w->num_outliers)
         status = need_factors(w, weights, source, err);
     if (!status && w->num_outliers)
-        status = need_outlier_weights(w, weights, source, err);
+        status = need_outlier_weights(w, source, err);
     for (size_t k = 0; k < w->num_outliers && !status; k++) {
         size_t i = w->outliers[k];
         for (size_t o = 0; o < w->out; o++) {
-            w->outlier_weights[k * rmr_panels(w->out) + o] =
+            w->outlier_weights[k * w->out + o] =
                 weight[o * w->in + i] * w->factors[i];
             weight[o * w->in + i] = 0;
         }
@@ -421,7 +422,8 @@ rmr_status rmr_whole_quantize(rmr_whole *w, rmr_weights *weights,
     if (source->norm)
         status = need_factors(w, weights, source, err);
     if (source->norm && !status)
-        smooth(w, source->norm, source->out, weight);
+        smooth(w, source->norm, source->norm_rows ? source->norm_rows : w->out,
+               weight);
     if (!status)
         status = split_outliers(w, weights, source, weight, err);
     if (!status)

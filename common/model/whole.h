@@ -21,17 +21,16 @@ typedef struct rmr_whole {
     uint8_t *indexes;     /* int4: [int8_from, in], one to a byte */
     int8_t *group_scales; /* int4: [int8_from, rmr_groups(in)] */
     int8_t *values;       /* int8: [out - int8_from, in] */
-    float *scales;        /* [rmr_panels(out)], owned by the weights */
+    float *scales;        /* [out] */
     float *factors;       /* [in], or NULL; owned by the weights */
-    /* As rmr_weight has them; owned by the weights. */
-    size_t num_outliers;
+    size_t num_outliers;  /* as rmr_weight has them */
     uint32_t outliers[RMR_MAX_OUTLIERS];
-    float *outlier_weights;
+    float *outlier_weights; /* [num_outliers, out] */
 } rmr_whole;
 
 /* Memory for a layer. Errors: NOMEM. To be freed whatever the result. */
-rmr_status rmr_whole_alloc(rmr_whole *whole, rmr_weights *weights,
-                           const rmr_linear_source *source, rmr_error *err);
+rmr_status rmr_whole_alloc(rmr_whole *whole, const rmr_linear_source *source,
+                           rmr_error *err);
 void rmr_whole_free(rmr_whole *whole);
 
 /* 1 when the tensors of the source are whole numbers. */

@@ -112,6 +112,12 @@ static inline void vec_transpose(const char *from, size_t stride, char *to)
     }
 }
 
+/* As many of bfloat16. */
+static inline vec vec_load_bf16(const uint16_t *from)
+{
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(from), 16));
+}
+
 /* To the nearest bfloat16, halves to even; NaN stays NaN. */
 static inline void vec_store_bf16(uint16_t *to, vec v)
 {

@@ -62,6 +62,12 @@ static inline void vec_transpose(const char *from, size_t stride, char *to)
     }
 }
 
+/* As many of bfloat16. */
+static inline vec vec_load_bf16(const uint16_t *from)
+{
+    return rmr_from_bf16(*from);
+}
+
 static inline void vec_store_bf16(uint16_t *to, vec v)
 {
     *to = rmr_to_bf16(v);

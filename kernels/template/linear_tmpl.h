@@ -28,6 +28,7 @@ typedef struct RMR_NAME(row) {
     float outliers[RMR_MAX_OUTLIERS];
     const float *bias;     /* or NULL */
     const float *residual; /* or NULL */
+    int gates;
     void *y;
     rmr_dtype y_dtype;
 } RMR_NAME(row);
@@ -56,6 +57,10 @@ RMR_NAME(finish_vec)(rmr_activation activation, const RMR_NAME(row) * row,
     if (row->bias)
         value = VEC_ADD(value, VEC_LOAD(row->bias + c));
     value = RMR_NAME(activation_of)(activation, value);
+    if (row->gates)
+        value = VEC_MUL(value, row->y_dtype == RMR_DTYPE_F32
+                                   ? VEC_LOAD((const float *)row->y + c)
+                                   : vec_load_bf16((uint16_t *)row->y + c));
     if (row->residual)
         value = VEC_ADD(value, VEC_LOAD(row->residual + c));
     if (row->y_dtype == RMR_DTYPE_F32)
@@ -101,6 +106,12 @@ static inline void RMR_NAME(finish_any_row)(rmr_activation activation,
     case RMR_ACTIVATION_SILU:
         RMR_NAME(finish_row)(RMR_ACTIVATION_SILU, row, count, values);
         break;
+    case RMR_ACTIVATION_SIGMOID:
+        RMR_NAME(finish_row)(RMR_ACTIVATION_SIGMOID, row, count, values);
+        break;
+    case RMR_ACTIVATION_TANH:
+        RMR_NAME(finish_row)(RMR_ACTIVATION_TANH, row, count, values);
+        break;
     }
 }
 
@@ -109,7 +120,7 @@ static void RMR_NAME(finish_rest)(rmr_activation activation,
                                   size_t count, const float *values)
 {
     float whole[VEC_WIDTH] = {0}, bias[VEC_WIDTH] = {0};
-    float residual[VEC_WIDTH] = {0}, y[VEC_WIDTH];
+    float residual[VEC_WIDTH] = {0}, y[VEC_WIDTH] = {0};
     size_t size = rmr_dtype_size(row->y_dtype);
     RMR_NAME(row) copy = *row;
     if (row->bias)
@@ -124,6 +135,8 @@ static void RMR_NAME(finish_rest)(rmr_activation activation,
     if (row->num_outliers)
         copy.outlier_weights += c;
     copy.y = y;
+    if (row->gates)
+        memcpy(y, (const char *)row->y + c * size, count * size);
     memcpy(whole, values + c, count * sizeof *whole);
     RMR_NAME(finish_any_row)(activation, &copy, VEC_WIDTH, whole);
     memcpy((char *)row->y + c * size, y, count * size);
@@ -146,7 +159,7 @@ RMR_NAME(finish_rows)(rmr_activation activation, const rmr_linear_args *args,
 {
     size_t size = rmr_dtype_size(args->y_dtype);
     int of_bytes = rmr_operand_dtype(args->weight->dtype) == RMR_DTYPE_INT8;
-    RMR_NAME(row) to = {.y_dtype = args->y_dtype};
+    RMR_NAME(row) to = {.gates = args->gates, .y_dtype = args->y_dtype};
     if (of_bytes) {
         to.units = args->weight->scales + first;
         to.sums = args->weight->sums + first;
@@ -199,6 +212,14 @@ static inline void RMR_NAME(finish)(const void *context, size_t row,
     case RMR_ACTIVATION_SILU:
         RMR_NAME(finish_rows)
         (RMR_ACTIVATION_SILU, args, row, rows, first, count, sums);
+        break;
+    case RMR_ACTIVATION_SIGMOID:
+        RMR_NAME(finish_rows)
+        (RMR_ACTIVATION_SIGMOID, args, row, rows, first, count, sums);
+        break;
+    case RMR_ACTIVATION_TANH:
+        RMR_NAME(finish_rows)
+        (RMR_ACTIVATION_TANH, args, row, rows, first, count, sums);
         break;
     }
 }

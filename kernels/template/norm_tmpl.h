@@ -19,6 +19,17 @@ static void RMR_NAME(layer_norm)(size_t rows, size_t hidden, const float *x,
     }
 }
 
+static void RMR_NAME(rms_norm)(size_t rows, size_t hidden, const float *x,
+                               const float *gamma, float epsilon, float *y)
+{
+    for (size_t r = 0; r < rows; r++, x += hidden, y += hidden) {
+        float square = rmr_sum_squares_f32(hidden, x, 0) / (float)hidden;
+        float inverse = 1 / sqrtf(square + epsilon);
+        for (size_t i = 0; i < hidden; i++)
+            y[i] = x[i] * inverse * gamma[i];
+    }
+}
+
 static void RMR_NAME(activate)(rmr_activation activation, size_t count,
                                float *x)
 {

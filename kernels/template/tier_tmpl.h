@@ -63,6 +63,7 @@ static void fill(rmr_kern *kern)
     kern->table_row = RMR_NAME(table_row);
     kern->table_add = RMR_NAME(table_add);
     kern->layer_norm = RMR_NAME(layer_norm);
+    kern->rms_norm = RMR_NAME(rms_norm);
     kern->activate = RMR_NAME(activate);
     kern->mean_rows = RMR_NAME(mean_rows);
     kern->max_rows = RMR_NAME(max_rows);

@@ -107,6 +107,14 @@ static inline vec RMR_NAME(times_logistic)(vec x, vec u)
     return VEC_DIV(x, VEC_ADD(VEC_SET1(1.0f), minus));
 }
 
+/* Within 2e-7. */
+static inline vec RMR_NAME(tanh)(vec x)
+{
+    vec two = VEC_SET1(2.0f);
+    vec twice = RMR_NAME(times_logistic)(two, VEC_MUL(two, x));
+    return VEC_SUB(twice, VEC_SET1(1.0f));
+}
+
 /* 0.5 (1 + tanh(u)) is the logistic function of 2u. */
 static inline vec RMR_NAME(gelu_tanh)(vec x)
 {
@@ -128,6 +136,10 @@ RMR_NAME(activation_of)(rmr_activation activation, vec x)
         return VEC_MAX(VEC_SET1(0.0f), x);
     case RMR_ACTIVATION_SILU:
         return RMR_NAME(times_logistic)(x, x);
+    case RMR_ACTIVATION_SIGMOID:
+        return RMR_NAME(times_logistic)(VEC_SET1(1.0f), x);
+    case RMR_ACTIVATION_TANH:
+        return RMR_NAME(tanh)(x);
     default:
         return x;
     }

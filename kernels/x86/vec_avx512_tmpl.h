@@ -78,6 +78,14 @@ static inline void vec_transpose(const char *from, size_t stride, char *to)
         _mm512_storeu_si512(to + 64 * i, b[i]);
 }
 
+/* As many of bfloat16. */
+static inline vec vec_load_bf16(const uint16_t *from)
+{
+    __m512i wide =
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
 /* To the nearest bfloat16, halves to even; NaN stays NaN. */
 static inline void vec_store_bf16(uint16_t *to, vec v)
 {

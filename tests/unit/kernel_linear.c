@@ -37,7 +37,7 @@ kernel_shape kernel_any_shape(rmr_dtype dtype, size_t rows, size_t in,
         size_t last = s.first + kernel_below(left + 1) * RMR_PANEL;
         s.last = last < out ? last : out;
     }
-    s.activation = kernel_activations[kernel_below(5)];
+    s.activation = kernel_activations[kernel_below(KERNEL_ACTIVATIONS)];
     s.has_bias = !kernel_one_in(3);
     s.y_dtype = kernel_one_in(3) ? RMR_DTYPE_BF16 : RMR_DTYPE_F32;
     s.residual = (kernel_residual)kernel_below(3);
@@ -435,5 +435,61 @@ void kernel_linear_try(const kernel_tier *tier, const kernel_shape *shape)
     kernel_linear layer = kernel_linear_make(tier, shape);
     kernel_linear_run(tier, &layer);
     kernel_linear_check(tier, &layer);
+    kernel_release(tier);
+}
+
+/* y of the layer's type and place, of random values; a copy of them. */
+static void *make_gate(kernel_linear *layer)
+{
+    const kernel_shape *s = &layer->shape;
+    size_t size = rmr_dtype_size(s->y_dtype), count = s->rows * s->out;
+    char *values = kernel_array(count, size);
+    for (size_t i = 0; i < count; i++) {
+        float value = kernel_signed(2);
+        if (s->y_dtype == RMR_DTYPE_F32)
+            ((float *)(void *)values)[i] = value;
+        else
+            ((uint16_t *)(void *)values)[i] = kernel_to_bf16(value);
+    }
+    for (size_t r = 0; r < s->rows; r++)
+        memcpy((char *)layer->args.y + r * layer->args.y_stride,
+               values + r * s->out * size, s->out * size);
+    return values;
+}
+
+/* What a value of y is to be, and was. */
+static void check_gated(const kernel_tier *tier, const kernel_linear *layer,
+                        const void *gate, const float *ungated, size_t i)
+{
+    const kernel_shape *s = &layer->shape;
+    size_t column = i % s->out;
+    const void *y = kernel_linear_y(layer, i / s->out, column);
+    float given = 1, product;
+    if (column >= s->first && column < s->last)
+        given = ungated[i];
+    if (s->y_dtype == RMR_DTYPE_F32) {
+        product = ((const float *)gate)[i] * given;
+        kernel_same(tier, "a gated y", y, &product, 1, sizeof product);
+    } else {
+        product = kernel_from_bf16(((const uint16_t *)gate)[i]) * given;
+        uint16_t narrow = kernel_to_bf16(product);
+        kernel_same(tier, "a gated y", y, &narrow, 1, sizeof narrow);
+    }
+}
+
+void kernel_linear_try_gate(const kernel_tier *tier, const kernel_shape *shape)
+{
+    kernel_shape wide = *shape;
+    wide.residual = KERNEL_NO_RESIDUAL;
+    kernel_linear layer = kernel_linear_make(tier, &wide);
+    layer.shape.y_dtype = layer.args.y_dtype = RMR_DTYPE_F32;
+    const float *ungated =
+        kernel_linear_part(tier, &layer, 0, wide.rows, wide.first, wide.last);
+    layer.shape.y_dtype = layer.args.y_dtype = wide.y_dtype;
+    layer.args.gates = 1;
+    const void *gate = make_gate(&layer);
+    kernel_linear_run(tier, &layer);
+    for (size_t i = 0; i < wide.rows * wide.out; i++)
+        check_gated(tier, &layer, gate, ungated, i);
     kernel_release(tier);
 }

@@ -90,4 +90,8 @@ void kernel_linear_check(const kernel_tier *tier, const kernel_linear *layer);
 /* Makes, runs, checks and releases. */
 void kernel_linear_try(const kernel_tier *tier, const kernel_shape *shape);
 
+/* The same layer into a y that it gates has the bits of the product of what
+ * was there with what it gives otherwise. */
+void kernel_linear_try_gate(const kernel_tier *tier, const kernel_shape *shape);
+
 #endif

@@ -317,9 +317,10 @@ float kernel_from_bf16(uint16_t x)
     return value;
 }
 
-const rmr_activation kernel_activations[5] = {
+const rmr_activation kernel_activations[KERNEL_ACTIVATIONS] = {
     RMR_ACTIVATION_NONE, RMR_ACTIVATION_GELU, RMR_ACTIVATION_GELU_TANH,
-    RMR_ACTIVATION_RELU, RMR_ACTIVATION_SILU};
+    RMR_ACTIVATION_RELU, RMR_ACTIVATION_SILU, RMR_ACTIVATION_SIGMOID,
+    RMR_ACTIVATION_TANH};
 
 /* x times the logistic function of u, which may be off by `off`. */
 static double logistic(double x, double u, double off, double *bound)
@@ -346,6 +347,11 @@ double kernel_activation(rmr_activation activation, double x, double *bound)
         return x < 0 ? 0 : x;
     case RMR_ACTIVATION_SILU:
         return logistic(x, x, 0, bound);
+    case RMR_ACTIVATION_SIGMOID:
+        return logistic(1, x, 0, bound);
+    case RMR_ACTIVATION_TANH:
+        *bound = 1e-6;
+        return tanh(x);
     }
     return NAN;
 }

@@ -35,6 +35,7 @@
 #define KERNEL_HOME_table_row PACKED
 #define KERNEL_HOME_table_add PACKED
 #define KERNEL_HOME_layer_norm TABLE
+#define KERNEL_HOME_rms_norm TABLE
 #define KERNEL_HOME_activate TABLE
 #define KERNEL_HOME_mean_rows TABLE
 #define KERNEL_HOME_max_rows TABLE
@@ -143,6 +144,7 @@ float kernel_from_bf16(uint16_t x);
 /* activation(x), and how far off a kernel may be. */
 double kernel_activation(rmr_activation activation, double x, double *bound);
 
-extern const rmr_activation kernel_activations[5];
+enum { KERNEL_ACTIVATIONS = 7 };
+extern const rmr_activation kernel_activations[KERNEL_ACTIVATIONS];
 
 #endif

@@ -19,11 +19,11 @@ enum { MAX_TAIL = 40 };
 
 static const float bad[] = {NAN, INFINITY, -INFINITY};
 
-/* --------------------------------------------------------------- layer_norm */
+/* ----------------------------------------------------- layer_norm, rms_norm */
 
 typedef struct norm_case {
     size_t rows, hidden;
-    float *x, *gamma, *beta, *y;
+    float *x, *gamma, *beta, *y; /* beta: NULL for rms_norm */
     float epsilon;
 } norm_case;
 
@@ -33,7 +33,7 @@ static void check_norm_row(const kernel_tier *tier, const norm_case *c,
     const float *x = c->x + row * c->hidden, *y = c->y + row * c->hidden;
     double n = (double)c->hidden, mean = 0, variance = 0, size = 0;
     for (size_t i = 0; i < c->hidden; i++) {
-        mean += x[i] / n;
+        mean += c->beta ? x[i] / n : 0;
         size += fabs(x[i]) / n;
     }
     for (size_t i = 0; i < c->hidden; i++)
@@ -42,90 +42,115 @@ static void check_norm_row(const kernel_tier *tier, const norm_case *c,
     for (size_t i = 0; i < c->hidden; i++) {
         double scaled = (x[i] - mean) * inverse;
         double terms = fabs(scaled) + (size + fabs(x[i])) * inverse;
+        double beta = c->beta ? c->beta[i] : 0;
         double bound =
-            KERNEL_U * ((n / 16 + 24) * 2 * terms * fabs(c->gamma[i]) +
-                        2 * fabs(c->beta[i]));
-        kernel_near(tier, "layer_norm", row * c->hidden + i, y[i],
-                    scaled * c->gamma[i] + c->beta[i], bound);
+            KERNEL_U *
+            ((n / 16 + 24) * 2 * terms * fabs(c->gamma[i]) + 2 * fabs(beta));
+        kernel_near(tier, "a norm", row * c->hidden + i, y[i],
+                    scaled * c->gamma[i] + beta, bound);
     }
 }
 
-static norm_case make_norm(size_t rows, size_t hidden, float spread)
+static norm_case make_norm(int rms, size_t rows, size_t hidden, float spread)
 {
     norm_case c = {.rows = rows, .hidden = hidden, .epsilon = 1e-12f};
     c.x = kernel_floats(rows * hidden, spread);
     c.gamma = kernel_floats(hidden, 2);
-    c.beta = kernel_floats(hidden, 1);
+    c.beta = rms ? NULL : kernel_floats(hidden, 1);
     c.y = kernel_array(rows * hidden, sizeof *c.y);
     return c;
 }
 
 static void run_norm(const kernel_tier *tier, const norm_case *c, float *y)
 {
-    tier->kern.layer_norm(c->rows, c->hidden, c->x, c->gamma, c->beta,
-                          c->epsilon, y);
+    if (c->beta)
+        tier->kern.layer_norm(c->rows, c->hidden, c->x, c->gamma, c->beta,
+                              c->epsilon, y);
+    else
+        tier->kern.rms_norm(c->rows, c->hidden, c->x, c->gamma, c->epsilon, y);
 }
 
 /* The definition; in place; and each row alone. */
-static void check_norm(const kernel_tier *tier, size_t rows, size_t hidden)
+static void check_norm(const kernel_tier *tier, int rms, size_t rows,
+                       size_t hidden)
 {
     size_t count = rows * hidden;
-    norm_case c = make_norm(rows, hidden, 3);
+    norm_case c = make_norm(rms, rows, hidden, 3);
     run_norm(tier, &c, c.y);
     for (size_t r = 0; r < rows; r++)
         check_norm_row(tier, &c, r);
     norm_case in_place = c;
     in_place.x = kernel_copy(c.x, count, sizeof *c.x);
     run_norm(tier, &in_place, in_place.x);
-    kernel_same(tier, "layer_norm in place", in_place.x, c.y, count,
-                sizeof *c.y);
+    kernel_same(tier, "a norm in place", in_place.x, c.y, count, sizeof *c.y);
     for (size_t r = 0; r < rows; r++) {
         norm_case row = c;
         row.rows = 1;
         row.x += r * hidden;
         float *y = kernel_array(hidden, sizeof *y);
         run_norm(tier, &row, y);
-        kernel_same(tier, "layer_norm of a row", y, c.y + r * hidden, hidden,
+        kernel_same(tier, "a norm of a row", y, c.y + r * hidden, hidden,
                     sizeof *y);
     }
     kernel_release(tier);
 }
 
-static void check_norms(const kernel_tier *tier)
+static void check_norms(const kernel_tier *tier, int rms)
 {
     for (size_t n = 0; n <= MAX_TAIL; n++) {
-        check_norm(tier, kernel_below(5), n);
-        check_norm(tier, n, 1 + kernel_below(70));
+        check_norm(tier, rms, kernel_below(5), n);
+        check_norm(tier, rms, n, 1 + kernel_below(70));
     }
-    check_norm(tier, 2, 384);
-    check_norm(tier, 1, 1024);
-    check_norm(tier, 3, 1537);
+    check_norm(tier, rms, 2, 384);
+    check_norm(tier, rms, 1, 1024);
+    check_norm(tier, rms, 3, 1537);
 }
 
-/* A row of zeros gives beta; what is not finite makes NaN of its own row. */
-static void check_norm_edges(const kernel_tier *tier)
+/* A row of zeros gives beta; what is not finite makes NaN of its own row, or,
+ * of infinity without a mean, at least of its own place. */
+static void check_norm_edges(const kernel_tier *tier, int rms)
 {
     for (size_t hidden = 1; hidden <= MAX_TAIL; hidden++) {
-        norm_case c = make_norm(2, hidden, 0);
+        norm_case c = make_norm(rms, 2, hidden, 0);
         run_norm(tier, &c, c.y);
         for (size_t i = 0; i < 2 * hidden; i++)
-            kernel_true(tier, c.y[i] == c.beta[i % hidden]);
+            kernel_true(tier, c.y[i] == (rms ? 0 : c.beta[i % hidden]));
         for (size_t i = 0; i < 3 * hidden; i++) {
             c.x[i % hidden] = bad[i / hidden];
             run_norm(tier, &c, c.y);
-            for (size_t j = 0; j < 2 * hidden; j++)
-                kernel_true(tier, isnan(c.y[j]) == (j < hidden));
+            for (size_t j = 0; j < 2 * hidden; j++) {
+                int may_be = rms && j < hidden && isinf(c.x[i % hidden]);
+                int must_be = may_be ? j == i % hidden : j < hidden;
+                kernel_true(tier, isnan(c.y[j]) == must_be);
+            }
             c.x[i % hidden] = 0;
         }
         kernel_release(tier);
     }
 }
 
+static void check_layer_norm(const kernel_tier *tier)
+{
+    check_norms(tier, 0);
+    check_norm_edges(tier, 0);
+}
+
+static void check_rms_norm(const kernel_tier *tier)
+{
+    check_norms(tier, 1);
+    check_norm_edges(tier, 1);
+}
+
 static void test_layer_norm(void **unused)
 {
     (void)unused;
-    KERNEL_EACH_TIER(layer_norm, check_norms);
-    KERNEL_EACH_TIER(layer_norm, check_norm_edges);
+    KERNEL_EACH_TIER(layer_norm, check_layer_norm);
+}
+
+static void test_rms_norm(void **unused)
+{
+    (void)unused;
+    KERNEL_EACH_TIER(rms_norm, check_rms_norm);
 }
 
 /* ------------------------------------------------------------- l2_normalize */
@@ -227,7 +252,15 @@ static void check_activation(const kernel_tier *tier, rmr_activation activation)
     }
 }
 
-/* A NaN stays one, infinity above too, and neither reaches another value. */
+/* What infinity comes out as. */
+static float limit_of(rmr_activation activation)
+{
+    int bounded = activation == RMR_ACTIVATION_SIGMOID ||
+                  activation == RMR_ACTIVATION_TANH;
+    return bounded ? 1 : INFINITY;
+}
+
+/* A NaN stays one, infinity is the limit, and neither reaches another value. */
 static void check_activation_poison(const kernel_tier *tier,
                                     rmr_activation activation)
 {
@@ -238,7 +271,8 @@ static void check_activation_poison(const kernel_tier *tier,
         tier->kern.activate(activation, n, clean);
         x[at] = value;
         tier->kern.activate(activation, n, x);
-        kernel_true(tier, isnan(value) ? isnan(x[at]) : x[at] == INFINITY);
+        kernel_true(tier, isnan(value) ? isnan(x[at])
+                                       : x[at] == limit_of(activation));
         clean[at] = x[at];
         kernel_same(tier, "activate", x, clean, n, sizeof *x);
         kernel_release(tier);

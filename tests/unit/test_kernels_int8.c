@@ -251,12 +251,21 @@ static void check_poison(const kernel_tier *tier, rmr_dtype dtype)
     }
 }
 
+static void check_gates(const kernel_tier *tier, rmr_dtype dtype)
+{
+    for (size_t n = 1; n <= MAX_TAIL; n++) {
+        kernel_shape shape = any_shape(dtype, n);
+        kernel_linear_try_gate(tier, &shape);
+    }
+}
+
 static void check_all(const kernel_tier *tier, rmr_dtype dtype)
 {
     check_exact(tier, dtype);
     check_layers(tier, dtype);
     check_as_scalar(tier, dtype);
     check_parts(tier, dtype);
+    check_gates(tier, dtype);
     check_poison(tier, dtype);
 }
 

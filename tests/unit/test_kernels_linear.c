@@ -75,19 +75,29 @@ static void check_tiles(const kernel_tier *tier, rmr_dtype dtype)
 /* Each combination of what comes after the sums. */
 static void check_epilogues(const kernel_tier *tier, rmr_dtype dtype)
 {
-    for (size_t i = 0; i < 5 * 2 * 3 * 2 * 2; i++) {
+    enum { KINDS = KERNEL_ACTIVATIONS };
+    for (size_t i = 0; i < KINDS * 2 * 3 * 2 * 2; i++) {
         kernel_shape shape =
             kernel_plain_shape(dtype, 1 + kernel_below(16),
                                1 + kernel_below(40), 1 + kernel_below(100));
-        shape.activation = kernel_activations[i % 5];
-        shape.has_bias = i / 5 % 2 == 0;
-        shape.residual = (kernel_residual)(i / 10 % 3);
-        shape.y_dtype = i / 30 % 2 ? RMR_DTYPE_BF16 : RMR_DTYPE_F32;
-        shape.is_loose = i / 60 == 1;
+        shape.activation = kernel_activations[i % KINDS];
+        shape.has_bias = i / KINDS % 2 == 0;
+        shape.residual = (kernel_residual)(i / KINDS / 2 % 3);
+        shape.y_dtype = i / KINDS / 6 % 2 ? RMR_DTYPE_BF16 : RMR_DTYPE_F32;
+        shape.is_loose = i / KINDS / 12 == 1;
         if (shape.y_dtype == RMR_DTYPE_BF16 &&
             shape.residual == KERNEL_RESIDUAL_IS_Y)
             continue;
         kernel_linear_try(tier, &shape);
+    }
+}
+
+static void check_gates(const kernel_tier *tier, rmr_dtype dtype)
+{
+    for (size_t n = 1; n <= 2 * MAX_TAIL; n++) {
+        kernel_shape shape = kernel_any_shape(dtype, 1 + kernel_below(30),
+                                              1 + kernel_below(50), n);
+        kernel_linear_try_gate(tier, &shape);
     }
 }
 
@@ -276,6 +286,7 @@ static void check_all(const kernel_tier *tier, rmr_dtype dtype)
     check_shapes(tier, dtype);
     check_tiles(tier, dtype);
     check_epilogues(tier, dtype);
+    check_gates(tier, dtype);
     check_invariance(tier, dtype);
     check_poison(tier, dtype);
 }
