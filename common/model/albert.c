@@ -18,6 +18,7 @@ static const rmr_layer_names layer_names = {
 
 static const rmr_family_names names = {
     .prefixes = {"albert.", ""},
+    .norm = RMR_BERT_EMBEDDING_NORM,
     .types = "embeddings.token_type_embeddings",
     .projection = "encoder.embedding_hidden_mapping_in",
     .always_projects = 1,

@@ -84,7 +84,12 @@ extern const rmr_arch rmr_arch_camembert;
 extern const rmr_arch rmr_arch_distilbert;
 extern const rmr_arch rmr_arch_electra;
 extern const rmr_arch rmr_arch_model2vec;
+extern const rmr_arch rmr_arch_gemma3;
+extern const rmr_arch rmr_arch_llama;
+extern const rmr_arch rmr_arch_mistral;
+extern const rmr_arch rmr_arch_modernbert;
 extern const rmr_arch rmr_arch_mpnet;
+extern const rmr_arch rmr_arch_qwen3;
 extern const rmr_arch rmr_arch_roberta;
 extern const rmr_arch rmr_arch_xlm_roberta;
 

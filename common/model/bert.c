@@ -17,6 +17,7 @@ const rmr_layer_names rmr_bert_layer_names = {
 
 static const rmr_family_names names = {
     .prefixes = {"bert.", ""},
+    .norm = RMR_BERT_EMBEDDING_NORM,
     .types = "embeddings.token_type_embeddings",
     .layer = "encoder.layer.%u.",
     .layers = &rmr_bert_layer_names,

@@ -162,16 +162,15 @@ static void bind_attention(rmr_binder *b, rmr_encoder_layer *l,
     const rmr_norm *before = &l->attention.before;
     bind_qkv(b, l, scope, names, before->gamma ? before : normed);
     bind_head_norms(b, l, scope, names);
-    rmr_bind_linear(
-        b, scope,
-        (rmr_linear_source){.names = {names->attention_output},
-                            .out = {c->hidden_size},
-                            .in = (uint64_t)c->num_attention_heads *
-                                  c->head_dim,
-                            .without_bias = !(c->biases & RMR_BIAS_ATTENTION),
-                            .dtype = b->dtype,
-                            .int8_names = 1},
-        &l->attention_output);
+    rmr_bind_linear(b, scope,
+                    (rmr_linear_source){
+                        .names = {names->attention_output},
+                        .out = {c->hidden_size},
+                        .in = (uint64_t)c->num_attention_heads * c->head_dim,
+                        .without_bias = !(c->biases & RMR_BIAS_ATTENTION),
+                        .dtype = b->dtype,
+                        .int8_names = 1},
+                    &l->attention_output);
 }
 
 static void bind_intermediate(rmr_binder *b, rmr_encoder_layer *l,

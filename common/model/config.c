@@ -131,8 +131,7 @@ rmr_status rmr_config_expect_bool(rmr_json_source source, const char *field,
                                   int expected, int fallback, rmr_error *err)
 {
     int value;
-    rmr_status status =
-        rmr_json_get_bool(source, field, fallback, &value, err);
+    rmr_status status = rmr_json_get_bool(source, field, fallback, &value, err);
     if (!status && !value != !expected)
         status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
                           "%s: \"%s\" must be %s: the other is not supported",

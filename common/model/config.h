@@ -62,23 +62,24 @@ typedef struct rmr_config {
     float embedding_scale;    /* that words are multiplied with */
     uint32_t num_hidden_groups; /* 0: each layer has weights of its own */
     uint32_t inner_group_num;   /* layers of a group */
-    uint32_t relative_attention_num_buckets; /* MPNet's; 0: none */
-    int alibi;                               /* JinaBERT's */
+    uint32_t relative_attention_num_buckets;        /* MPNet's; 0: none */
+    int alibi;                                      /* JinaBERT's */
     int logn_attention_scale, logn_attention_clip1; /* GTE's */
     rmr_disentangled disentangled;
     rmr_activation hidden_act; /* of the intermediate layer, or of its gate */
     int gated;                 /* there is a gate */
     unsigned biases;           /* RMR_BIAS_... */
-    rmr_norm_kind norm;
+    rmr_norm_kind norm;        /* in layers, and behind them */
+    rmr_norm_kind embedding_norm;
     float layer_norm_eps;
-    float attention_scale;    /* of scores */
-    int is_causal;            /* tokens see those before them */
-    uint32_t window;          /* of layers that slide: tokens that a token sees
-                               * to each side */
+    float attention_scale; /* of scores */
+    int is_causal;         /* tokens see those before them */
+    uint32_t window;       /* of layers that slide: tokens that a token sees
+                            * to each side */
     unsigned char slides[RMR_MAX_LAYERS]; /* 1: the layer does */
     rmr_rope ropes[RMR_MAX_ROPES]; /* of layers that see all, that slide */
-    uint32_t max_tokens; /* what sentence-transformers cuts at */
-    int has_modules;     /* there is a modules.json */
+    uint32_t max_tokens;           /* what sentence-transformers cuts at */
+    int has_modules;               /* there is a modules.json */
     rmr_poolings pooling;
     int pooling_guessed;                        /* nothing said how to pool */
     rmr_module_config modules[RMR_MAX_MODULES]; /* after pooling */
@@ -116,7 +117,7 @@ typedef struct rmr_config_names {
     const char *hidden_size, *num_hidden_layers, *num_attention_heads;
     const char *num_key_value_heads, *head_dim; /* or NULL: as usual */
     const char *intermediate_size; /* NULL: four times hidden_size */
-    const char *hidden_act; /* NULL: something else says */
+    const char *hidden_act;        /* NULL: something else says */
     const char *default_act;
     const char *type_vocab_size; /* NULL: there are no segments */
     uint32_t fewest_types;

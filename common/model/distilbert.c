@@ -18,6 +18,7 @@ static const rmr_layer_names layer_names = {
 
 static const rmr_family_names names = {
     .prefixes = {"distilbert.", ""},
+    .norm = RMR_BERT_EMBEDDING_NORM,
     .layer = "transformer.layer.%u.",
     .layers = &layer_names,
 };

@@ -7,6 +7,7 @@
 
 static const rmr_family_names names = {
     .prefixes = {"electra.", ""},
+    .norm = RMR_BERT_EMBEDDING_NORM,
     .types = "embeddings.token_type_embeddings",
     .projection = "embeddings_project",
     .layer = "encoder.layer.%u.",

@@ -160,7 +160,7 @@ static size_t bias_bytes(const pass *p)
     const rmr_encoder *e = p->encoder;
     size_t floats = 0;
     if (e->bias_floats)
-        floats = e->bias_floats(e->embeddings, p->batch->longest);
+        floats = e->bias_floats(e->bias_context, p->batch->longest);
     if (e->convolution)
         floats =
             larger(floats, rmr_convolution_floats(e->convolution, e->config));
@@ -678,7 +678,7 @@ static void step_attend(const pass *p, size_t seq, size_t head, const block *b)
     };
     rmr_attention_bias bias = {.before = l->before, .after = l->after};
     if (e->bias)
-        e->bias(e->embeddings, p->layer, head, b->bias, &args, &bias);
+        e->bias(e->bias_context, p->layer, head, b->bias, &args, &bias);
     if (e->bias || l->before < args.length - 1 || l->after < args.length - 1)
         args.bias = &bias;
     if (p->attention == RMR_DTYPE_BF16)

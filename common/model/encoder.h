@@ -46,7 +46,7 @@ typedef void rmr_encoder_embed(const void *embeddings, const rmr_batch *batch,
 /* Sets what the scores of a head's attention have besides their products, in
  * layer `layer`, counted from 0; it may change the scale. What it sets may
  * point to `scratch`, bias_floats of it. */
-typedef void rmr_encoder_bias(const void *embeddings, size_t layer, size_t head,
+typedef void rmr_encoder_bias(const void *context, size_t layer, size_t head,
                               float *scratch, rmr_attention_args *args,
                               rmr_attention_bias *bias);
 
@@ -77,7 +77,8 @@ typedef struct rmr_encoder {
     float attention_scale;
     rmr_encoder_bias *bias; /* or NULL */
     /* Floats of scratch that it needs for a sequence; or NULL. */
-    size_t (*bias_floats)(const void *embeddings, size_t length);
+    size_t (*bias_floats)(const void *context, size_t length);
+    const void *bias_context;
     rmr_rope ropes[RMR_MAX_ROPES];      /* those without a size turn nothing */
     const rmr_convolution *convolution; /* beside the first layer, or NULL */
     const rmr_encoder_tap *tap; /* or NULL; its models run without a team */

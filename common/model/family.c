@@ -15,12 +15,15 @@ typedef struct family {
     rmr_table words;     /* [vocab_size, embedding_size] */
     rmr_table positions; /* [max_position_embeddings, embedding_size] */
     rmr_table types;     /* [type_vocab_size, embedding_size], or no rows */
-    rmr_norm norm;       /* of their sum */
+    rmr_norm norm;       /* of their sum, if any */
     rmr_linear projection;
     int projects;
-    float *distances; /* [num_attention_heads, distance_stride()], or NULL */
+    int projects_first; /* before the norm */
+    float *distances;   /* [num_attention_heads, distance_stride()], or NULL */
     rmr_encoder_layer *own;           /* each once */
     const rmr_encoder_layer **layers; /* in the order that they run in */
+    const rmr_family_names *names;
+    void *extra; /* names->extend's */
 } family;
 
 enum { SCOPE_CHARS = 80 };
@@ -37,29 +40,46 @@ static rmr_dtype small_dtype(rmr_dtype dtype)
                                      : dtype;
 }
 
-static void bind_embeddings(rmr_binder *b, family *f,
-                            const rmr_family_names *names)
+static void bind_projection(rmr_binder *b, family *f)
 {
     const rmr_config *c = b->config;
+    const rmr_family_names *names = f->names;
+    f->projects = names->projection && (names->always_projects ||
+                                        c->embedding_size != c->hidden_size);
+    f->projects_first = f->projects && names->projects_first;
+    if (f->projects)
+        rmr_bind_linear(b, "",
+                        (rmr_linear_source){.names = {names->projection},
+                                            .out = {c->hidden_size},
+                                            .in = c->embedding_size,
+                                            .without_bias = f->projects_first,
+                                            .dtype = RMR_DTYPE_F32},
+                        &f->projection);
+}
+
+static const char *words_of(const rmr_family_names *names)
+{
+    return names->words ? names->words : "embeddings.word_embeddings";
+}
+
+static void bind_embeddings(rmr_binder *b, family *f)
+{
+    const rmr_config *c = b->config;
+    const rmr_family_names *names = f->names;
     size_t size = c->embedding_size;
     rmr_dtype small = small_dtype(b->dtype);
-    f->words = rmr_bind_table(b, "embeddings.word_embeddings", c->vocab_size,
-                              size, b->dtype);
-    f->positions = rmr_bind_table(b, "embeddings.position_embeddings",
-                                  c->max_position_embeddings, size, small);
-    if (names->types)
+    f->words =
+        rmr_bind_table(b, words_of(names), c->vocab_size, size, b->dtype);
+    if (c->has_positions)
+        f->positions = rmr_bind_table(b, "embeddings.position_embeddings",
+                                      c->max_position_embeddings, size, small);
+    if (names->types && c->type_vocab_size)
         f->types =
             rmr_bind_table(b, names->types, c->type_vocab_size, size, small);
-    f->norm = rmr_bind_norm(b, "embeddings.", "LayerNorm", size);
-    f->projects =
-        names->projection && (names->always_projects || size != c->hidden_size);
-    if (f->projects)
-        f->projection =
-            rmr_bind_linear(b, "",
-                            (rmr_linear_source){.names = {names->projection},
-                                                .out = c->hidden_size,
-                                                .in = size,
-                                                .dtype = RMR_DTYPE_F32});
+    bind_projection(b, f);
+    if (names->norm)
+        f->norm = rmr_bind_norm(b, c->embedding_norm, "", names->norm,
+                                f->projects_first ? c->hidden_size : size);
 }
 
 /* ---------------------------------------------------------------- distances
@@ -101,31 +121,69 @@ static void fill_distances(family *f, const rmr_config *c, const float *table)
     }
 }
 
-static void bind_distances(rmr_binder *b, family *f, const char *name)
+/* How much a head minds a step (Press et al. 2022, ALiBi): powers of one root
+ * for as many heads as the largest power of 2, and every other power of the
+ * root's root for the rest. */
+static float alibi_slope(size_t heads, size_t head)
+{
+    size_t whole = 1;
+    while (2 * whole <= heads)
+        whole *= 2;
+    if (head < whole)
+        return (float)exp2(-8.0 / (double)whole * (double)(head + 1));
+    return (float)exp2(-4.0 / (double)whole * (double)(2 * (head - whole) + 1));
+}
+
+static void fill_alibi(family *f, const rmr_config *c)
+{
+    size_t heads = c->num_attention_heads, stride = distance_stride(c);
+    size_t longest = (size_t)c->max_positions - 1;
+    for (size_t head = 0; head < heads; head++) {
+        float *middle = f->distances + head * stride + longest;
+        for (size_t d = 0; d <= longest; d++) {
+            float value = -alibi_slope(heads, head) * (float)d;
+            middle[d] = value;
+            *(middle - d) = value;
+        }
+    }
+}
+
+static void bind_distances(rmr_binder *b, family *f)
 {
     const rmr_config *c = b->config;
     size_t heads = c->num_attention_heads;
-    const float *table =
-        rmr_bind_matrix(b, name, c->relative_attention_num_buckets, heads);
-    if (b->status)
+    const float *table = NULL;
+    if (f->names->distances)
+        table = rmr_bind_matrix(b, f->names->distances,
+                                c->relative_attention_num_buckets, heads);
+    if (b->status || (!table && !c->alibi))
         return;
     f->distances = rmr_calloc(heads * distance_stride(c), sizeof(float));
-    if (f->distances)
+    if (!f->distances)
+        b->status = rmr_fail_nomem(b->err, "distances");
+    else if (table)
         fill_distances(f, c, table);
     else
-        b->status = rmr_fail_nomem(b->err, name);
+        fill_alibi(f, c);
 }
 
 /* A rmr_encoder_bias. */
-static void family_bias(const void *embeddings, size_t layer, size_t head,
-                        size_t length, rmr_attention_bias *bias)
+static void family_bias(const void *context, size_t layer, size_t head,
+                        float *scratch, rmr_attention_args *args,
+                        rmr_attention_bias *bias)
 {
-    const family *f = embeddings;
+    const family *f = context;
     const rmr_config *c = f->encoder.config;
     (void)layer;
-    (void)length;
-    bias->distance =
-        f->distances + head * distance_stride(c) + c->max_positions - 1;
+    (void)scratch;
+    if (f->distances)
+        bias->distance =
+            f->distances + head * distance_stride(c) + c->max_positions - 1;
+    if (c->logn_attention_scale) {
+        float scale =
+            logf((float)args->length) / logf((float)c->max_position_embeddings);
+        args->scale *= c->logn_attention_clip1 && scale < 1 ? 1 : scale;
+    }
 }
 
 /* ------------------------------------------------------------------- layers
@@ -149,14 +207,15 @@ static size_t num_run(const rmr_config *c)
 static void bind_layers(rmr_binder *b, family *f, const rmr_family_names *names)
 {
     const rmr_config *c = b->config;
-    const rmr_norm *before = f->projects ? NULL : &f->norm;
+    int normed = f->norm.gamma && (!f->projects || f->projects_first);
+    const rmr_norm *before = normed ? &f->norm : NULL;
     for (size_t i = 0; i < num_own(c) && !b->status; i++) {
         char scope[SCOPE_CHARS];
         size_t inner = c->num_hidden_groups ? c->inner_group_num : 1;
         snprintf(scope, sizeof scope, names->layer, (unsigned)(i / inner),
                  (unsigned)(i % inner));
-        rmr_bind_layer(b, &f->own[i], scope, names->layers, before);
-        before = &f->own[i].output_norm;
+        rmr_bind_layer(b, &f->own[i], i, scope, names->layers, before);
+        before = &f->own[i].feed_forward.after;
     }
 }
 
@@ -180,6 +239,29 @@ static void family_embed(const void *embeddings, const rmr_batch *batch,
                          size_t first, size_t last, float *scratch,
                          float *hidden);
 
+static void set_encoder(family *f, rmr_binder *b)
+{
+    const rmr_config *c = b->config;
+    f->encoder =
+        (rmr_encoder){.config = c,
+                      .kern = b->kern,
+                      .dtype = b->dtype,
+                      .layers = f->layers,
+                      .num_layers = num_run(c),
+                      .embed = family_embed,
+                      .embed_columns = f->projects ? c->embedding_size : 0,
+                      .embeddings = f,
+                      .attention_scale = c->attention_scale,
+                      .bias_context = f};
+    if (f->distances || c->logn_attention_scale)
+        f->encoder.bias = family_bias;
+    for (size_t i = 0; i < RMR_MAX_ROPES; i++)
+        f->encoder.ropes[i] = c->ropes[i];
+    if (f->names->last_norm)
+        f->encoder.last_norm =
+            rmr_bind_norm(b, c->norm, "", f->names->last_norm, c->hidden_size);
+}
+
 rmr_status rmr_family_bind(void **out, const rmr_arch *arch,
                            const rmr_config *config, rmr_weights *weights,
                            const rmr_kern *kern, rmr_dtype dtype,
@@ -201,27 +283,21 @@ rmr_status rmr_family_bind(void **out, const rmr_arch *arch,
         rmr_family_unbind(f);
         return rmr_fail_nomem(err, config->model_type);
     }
-    b.prefix = rmr_bind_prefix(weights, names->prefixes,
-                               "embeddings.word_embeddings.weight");
-    bind_embeddings(&b, f, names);
+    f->names = names;
+    char words[SCOPE_CHARS];
+    snprintf(words, sizeof words, "%s.weight", words_of(names));
+    b.prefix = rmr_bind_prefix(weights, names->prefixes, words);
+    bind_embeddings(&b, f);
     bind_layers(&b, f, names);
-    if (names->distances)
-        bind_distances(&b, f, names->distances);
+    bind_distances(&b, f);
+    order_layers(f, config);
+    set_encoder(f, &b);
+    if (names->extend && !b.status)
+        names->extend(&b, &f->encoder, &f->extra);
     if (b.status) {
         rmr_family_unbind(f);
         return b.status;
     }
-    order_layers(f, config);
-    f->encoder =
-        (rmr_encoder){.config = config,
-                      .kern = kern,
-                      .dtype = dtype,
-                      .layers = f->layers,
-                      .num_layers = num_run(config),
-                      .embed = family_embed,
-                      .embed_columns = f->projects ? config->embedding_size : 0,
-                      .embeddings = f,
-                      .bias = f->distances ? family_bias : NULL};
     *out = f;
     return RMR_OK;
 }
@@ -231,6 +307,8 @@ void rmr_family_unbind(void *bound)
     family *f = bound;
     if (!f)
         return;
+    if (f->names && f->names->release)
+        f->names->release(f->extra);
     rmr_free(f->distances);
     rmr_free(f->own);
     rmr_free(f->layers);
@@ -268,9 +346,12 @@ static void add_up(const family *f, const rmr_batch *batch, size_t t,
     if (is_padding(c, id))
         position = id;
     kern->table_row(&f->words, id, row);
+    for (size_t i = 0; i < c->embedding_size && c->embedding_scale != 1; i++)
+        row[i] *= c->embedding_scale;
     if (f->types.rows)
         kern->table_add(&f->types, batch->type_ids[t], row);
-    kern->table_add(&f->positions, position, row);
+    if (f->positions.rows)
+        kern->table_add(&f->positions, position, row);
 }
 
 static void project(const family *f, size_t rows, const float *x, float *hidden)
@@ -288,6 +369,14 @@ static void project(const family *f, size_t rows, const float *x, float *hidden)
     e->kern->linear_f32(&args);
 }
 
+static void normalise(const family *f, size_t rows, float *x)
+{
+    const rmr_config *c = f->encoder.config;
+    size_t size = f->projects_first ? c->hidden_size : c->embedding_size;
+    f->encoder.kern->layer_norm(rows, size, x, f->norm.gamma, f->norm.beta,
+                                c->layer_norm_eps, x);
+}
+
 /* A rmr_encoder_embed: the embeddings are the whole model. */
 static void family_embed(const void *embeddings, const rmr_batch *batch,
                          size_t first, size_t last, float *scratch,
@@ -295,7 +384,6 @@ static void family_embed(const void *embeddings, const rmr_batch *batch,
 {
     const family *f = embeddings;
     const rmr_config *c = f->encoder.config;
-    const rmr_kern *kern = f->encoder.kern;
     float *sums = f->projects ? scratch : hidden;
     size_t size = c->embedding_size, seq = 0, counted = 0;
     for (size_t t = first; t < last; t++) {
@@ -306,9 +394,11 @@ static void family_embed(const void *embeddings, const rmr_batch *batch,
         add_up(f, batch, t, counted, sums + (t - first) * size);
         counted += !is_padding(c, batch->ids[t]);
     }
-    kern->layer_norm(last - first, size, sums, f->norm.gamma, f->norm.beta,
-                     c->layer_norm_eps, sums);
-    if (f->projects)
+    if (f->projects_first)
+        project(f, last - first, sums, hidden);
+    if (f->norm.gamma)
+        normalise(f, last - first, f->projects_first ? hidden : sums);
+    if (f->projects && !f->projects_first)
         project(f, last - first, sums, hidden);
 }
 

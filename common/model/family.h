@@ -1,7 +1,8 @@
 /*
- * family.h - encoders of BERT's family: embeddings of words, positions and
- * segments are summed and normalised, and layers with a normalisation after
- * each residual follow. What is different between them is names and sizes.
+ * family.h - the family of transformers that encoder.h runs: embeddings of
+ * words, positions and segments are summed and perhaps normalised, and layers
+ * follow. What is different between its members is names and sizes, and what
+ * config.json says.
  */
 #ifndef RMR_MODEL_FAMILY_H
 #define RMR_MODEL_FAMILY_H
@@ -16,20 +17,30 @@ typedef struct rmr_family_names rmr_family_names;
 struct rmr_family_names {
     /* Of all tensors, the likeliest first, then NULL; the last one is "". */
     const char *prefixes[RMR_FAMILY_PREFIXES];
+    const char *words;     /* NULL: "embeddings.word_embeddings" */
     const char *types;     /* the table of segments, or NULL */
+    const char *norm;      /* of the embeddings; NULL: there is none */
     const char *distances; /* of what each bucket of distances adds to each
                             * head's scores (T5's, MPNet's), or NULL */
     /* A linear layer from embedding_size to hidden_size, or NULL; it is not
      * there when they are the same, unless it always is. */
     const char *projection;
     int always_projects;
-    const char *layer; /* a scope, with a format for the layer's number; or for
-                        * the numbers of a group and of its layer */
+    int projects_first; /* before the norm, and without a bias */
+    const char *layer;  /* a scope, with a format for the layer's number; or for
+                         * the numbers of a group and of its layer */
     const rmr_layer_names *layers;
+    const char *last_norm; /* or NULL */
+
+    /* What an architecture adds of its own: *extra is handed to `release`; or
+     * NULL. Failures stay with the binder. */
+    void (*extend)(rmr_binder *binder, rmr_encoder *encoder, void **extra);
+    void (*release)(void *extra);
 };
 
-/* BERT's, under "encoder.layer.N.". */
+/* BERT's, under "encoder.layer.N.", and of its embeddings. */
 extern const rmr_layer_names rmr_bert_layer_names;
+#define RMR_BERT_EMBEDDING_NORM "embeddings.LayerNorm"
 
 /* What rmr_arch's functions do, by its `family`. The layers are
  * num_hidden_layers, or, in num_hidden_groups groups, inner_group_num that each

@@ -145,26 +145,27 @@ static void bind_dense(rmr_binder *b, rmr_head *head, const rmr_model *model,
     if (names->dense_is_of_encoder)
         b->prefix = encoder_prefix(model);
     if (names->dense)
-        head->dense =
-            rmr_bind_linear(b, "",
-                            (rmr_linear_source){.names = {names->dense},
-                                                .out = inner_size(head),
-                                                .in = b->config->hidden_size,
-                                                .dtype = RMR_DTYPE_F32});
+        rmr_bind_linear(b, "",
+                        (rmr_linear_source){.names = {names->dense},
+                                            .out = {inner_size(head)},
+                                            .in = b->config->hidden_size,
+                                            .dtype = RMR_DTYPE_F32},
+                        &head->dense);
     b->prefix = "";
     if (names->norm)
-        head->norm = rmr_bind_norm(b, "", names->norm, inner_size(head));
+        head->norm =
+            rmr_bind_norm(b, RMR_NORM_LAYER, "", names->norm, inner_size(head));
 }
 
 static void bind_labels(rmr_binder *b, rmr_head *head,
                         const rmr_head_names *names)
 {
-    head->output =
-        rmr_bind_linear(b, "",
-                        (rmr_linear_source){.names = {names->output},
-                                            .out = head->labels.count,
-                                            .in = inner_size(head),
-                                            .dtype = RMR_DTYPE_F32});
+    rmr_bind_linear(b, "",
+                    (rmr_linear_source){.names = {names->output},
+                                        .out = {head->labels.count},
+                                        .in = inner_size(head),
+                                        .dtype = RMR_DTYPE_F32},
+                    &head->output);
 }
 
 static int has(const rmr_binder *b, const char *name, const char *suffix)
@@ -183,14 +184,15 @@ static void bind_words(rmr_binder *b, rmr_head *head, const rmr_model *model,
     int is_own = has(b, names->output, "weight") || !head->is_tied;
     char bias[RMR_LINEAR_NAME_CHARS];
     b->prefix = is_own ? "" : encoder_prefix(model);
-    head->output = rmr_bind_linear(
+    rmr_bind_linear(
         b, "",
         (rmr_linear_source){
             .names = {is_own ? names->output : model->arch->heads->words},
-            .out = vocab_size,
+            .out = {vocab_size},
             .in = in,
             .without_bias = 1,
-            .dtype = b->dtype});
+            .dtype = b->dtype},
+        &head->output);
     b->prefix = "";
     snprintf(bias, sizeof bias, "%s.bias", names->output);
     if (!b->status)

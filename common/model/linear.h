@@ -50,13 +50,13 @@ size_t rmr_linear_first(const rmr_linear_source *source, size_t name);
 
 /*
  * Takes the tensors NAME.weight [out, in] and, unless the source is without,
- * NAME.bias [out] of each name, as one layer with all their outputs, or, in the order of these, as `parts`
- * layers of one input; the weights are packed and their own memory is given
- * back. They may have been quantized before, as whole.h says. For int8 a norm
- * tells which components of the input are large and small: factors make them
- * more alike, at the cost of the weight's (Xiao et al. 2023, SmoothQuant, with
- * what the norm says in place of samples). Errors: those of rmr_weights_f32;
- * RANGE (more inputs than int8's sums have room for).
+ * NAME.bias [out] of each name, as one layer with all their outputs, or, in the
+ * order of these, as `parts` layers of one input; the weights are packed and
+ * their own memory is given back. They may have been quantized before, as
+ * whole.h says. For int8 a norm tells which components of the input are large
+ * and small: factors make them more alike, at the cost of the weight's (Xiao et
+ * al. 2023, SmoothQuant, with what the norm says in place of samples). Errors:
+ * those of rmr_weights_f32; RANGE (more inputs than int8's sums have room for).
  */
 rmr_status rmr_linear_bind(rmr_linear *linears, rmr_weights *weights,
                            const rmr_kern *kern,

@@ -18,6 +18,7 @@ static const rmr_layer_names layer_names = {
 
 static const rmr_family_names names = {
     .prefixes = {"mpnet.", ""},
+    .norm = RMR_BERT_EMBEDDING_NORM,
     .distances = "encoder.relative_attention_bias",
     .layer = "encoder.layer.%u.",
     .layers = &layer_names,

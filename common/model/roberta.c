@@ -8,6 +8,7 @@
 
 static const rmr_family_names names = {
     .prefixes = {"roberta.", ""},
+    .norm = RMR_BERT_EMBEDDING_NORM,
     .types = "embeddings.token_type_embeddings",
     .layer = "encoder.layer.%u.",
     .layers = &rmr_bert_layer_names,

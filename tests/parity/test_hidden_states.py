@@ -16,7 +16,8 @@ import random_model
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parent.parent / "build" / "tests" / "hidden_states"
-BUILT = ("albert", "bert", "camembert", "distilbert", "electra", "mpnet",
+BUILT = ("albert", "bert", "camembert", "distilbert", "electra", "gemma3_text",
+         "llama", "mistral", "modernbert", "mpnet", "qwen3",
          "roberta",
          "xlm-roberta")
 CASES = {
