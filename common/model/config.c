@@ -304,10 +304,12 @@ static rmr_status read_quantization(rmr_config *config, rmr_json_source source,
 static rmr_status read_positions(rmr_config *config, const rmr_arch *arch,
                                  rmr_json_source source, rmr_error *err)
 {
+    const char *name = arch->max_positions;
     uint32_t padding = 0;
+    if (!name || !json_object_get(source.object, name))
+        name = "max_position_embeddings";
     const rmr_config_field fields[] = {
-        {arch->max_positions ? arch->max_positions : "max_position_embeddings",
-         1, 1 << 20, RMR_JSON_REQUIRED, &config->max_position_embeddings},
+        {name, 1, 1 << 20, RMR_JSON_REQUIRED, &config->max_position_embeddings},
         {"pad_token_id", 0, 1 << 20, 1, &padding},
     };
     rmr_status status = rmr_config_read_fields(
@@ -328,6 +330,14 @@ static rmr_status read_positions(rmr_config *config, const rmr_arch *arch,
     return RMR_OK;
 }
 
+/* JinaBERT's files call it "bert". */
+static int minds_distance(rmr_json_source source)
+{
+    const char *type = json_string_value(
+        json_object_get(source.object, "position_embedding_type"));
+    return type && strcmp(type, "alibi") == 0;
+}
+
 static rmr_status read_all(rmr_config *config, rmr_json_source source,
                            rmr_error *err)
 {
@@ -340,10 +350,13 @@ static rmr_status read_all(rmr_config *config, rmr_json_source source,
         rmr_json_get_string(source, "model_type", NULL, &name, err);
     if (status)
         return status;
+    if (strcmp(name, "bert") == 0 && minds_distance(source))
+        name = rmr_arch_jina.model_type;
     const rmr_arch *arch = rmr_arch_find(name, source.name, err);
     if (!arch)
         return RMR_ERR_UNSUPPORTED;
-    snprintf(config->model_type, sizeof config->model_type, "%s", name);
+    snprintf(config->model_type, sizeof config->model_type, "%s",
+             arch->model_type);
     status = arch->read_config(config, source, err);
     if (!status && arch->forward)
         status = read_positions(config, arch, source, err);

@@ -204,17 +204,29 @@ static size_t num_run(const rmr_config *c)
                : c->num_hidden_layers;
 }
 
+static const rmr_layer_names *layers_of(const rmr_binder *b,
+                                        const rmr_family_names *names)
+{
+    char mark[2 * SCOPE_CHARS];
+    snprintf(mark, sizeof mark, "%s%s", b->prefix,
+             names->other_mark ? names->other_mark : "");
+    return names->other_layers && rmr_weights_has(b->weights, mark)
+               ? names->other_layers
+               : names->layers;
+}
+
 static void bind_layers(rmr_binder *b, family *f, const rmr_family_names *names)
 {
     const rmr_config *c = b->config;
     int normed = f->norm.gamma && (!f->projects || f->projects_first);
     const rmr_norm *before = normed ? &f->norm : NULL;
+    const rmr_layer_names *layers = layers_of(b, names);
     for (size_t i = 0; i < num_own(c) && !b->status; i++) {
         char scope[SCOPE_CHARS];
         size_t inner = c->num_hidden_groups ? c->inner_group_num : 1;
         snprintf(scope, sizeof scope, names->layer, (unsigned)(i / inner),
                  (unsigned)(i % inner));
-        rmr_bind_layer(b, &f->own[i], i, scope, names->layers, before);
+        rmr_bind_layer(b, &f->own[i], i, scope, layers, before);
         before = &f->own[i].feed_forward.after;
     }
 }

@@ -30,6 +30,9 @@ struct rmr_family_names {
     const char *layer;  /* a scope, with a format for the layer's number; or for
                          * the numbers of a group and of its layer */
     const rmr_layer_names *layers;
+    /* Those where there is a tensor of that name under the prefix; or NULL. */
+    const rmr_layer_names *other_layers;
+    const char *other_mark;
     const char *last_norm; /* or NULL */
 
     /* What an architecture adds of its own: *extra is handed to `release`; or

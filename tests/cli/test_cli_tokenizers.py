@@ -125,7 +125,7 @@ def test_architecture_that_is_not_supported(remora, byte_level, tmp_path):
     directory = tmp_path / "copy"
     shutil.copytree(byte_level, directory)
     tiny_bert.write_json(directory / "config.json", {
-        "model_type": "llama", "max_position_embeddings": 2,
+        "model_type": "gpt2", "max_position_embeddings": 2,
     })
     done = remora("tokenize", directory, stdin=b"the fish fish\n")
     assert (done.code, done.err) == (0, "")

@@ -17,13 +17,11 @@ import random_model
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parent.parent / "build" / "tests" / "hidden_states"
 BUILT = ("albert", "bert", "camembert", "distilbert", "electra", "gemma3_text",
-         "llama", "mistral", "modernbert", "mpnet", "qwen3",
-         "roberta",
-         "xlm-roberta")
+         "gte", "llama", "mistral", "modernbert", "mpnet", "new", "nomic_bert",
+         "qwen3", "roberta", "xlm-roberta")
 CASES = {
     case.name: case for case in architectures.CASES
     if case.task == "hidden" and case.config["model_type"] in BUILT
-    and case.config.get("position_embedding_type", "absolute") == "absolute"
 }
 BOUND = 1e-5  # of the largest value
 

@@ -197,9 +197,9 @@ static void test_model_types(void **state)
         read_with(state, "model_type", "\"bert\\u0000\"", &config, &err), &err,
         RMR_ERR_FORMAT, "model_type", "NUL");
     /* A decoder of another type is told so before its fields are read. */
-    tiny_write_text(*state, "config.json", "{\"model_type\":\"llama\"}");
+    tiny_write_text(*state, "config.json", "{\"model_type\":\"gpt2\"}");
     expect_failure(read_all(*state, &config, &err), &err, RMR_ERR_UNSUPPORTED,
-                   "\"llama\"", "known: albert");
+                   "\"gpt2\"", "known: albert");
 }
 
 static void test_activations(void **state)
@@ -215,9 +215,11 @@ static void test_activations(void **state)
         {"\"relu\"", RMR_ACTIVATION_RELU},
         {"\"silu\"", RMR_ACTIVATION_SILU},
         {"\"swish\"", RMR_ACTIVATION_SILU},
+        {"\"sigmoid\"", RMR_ACTIVATION_SIGMOID},
+        {"\"tanh\"", RMR_ACTIVATION_TANH},
     };
     static const char *const unknown[] = {"\"\"", "\"GELU\"", "\"quick_gelu\"",
-                                          "\"gelu_10\"", "\"tanh\""};
+                                          "\"gelu_10\"", "\"Tanh\""};
     rmr_config config;
     rmr_error err = {0};
     for (size_t i = 0; i < LENGTH(known); i++) {
