@@ -139,7 +139,7 @@ typedef enum rmr_activation {
     RMR_ACTIVATION_GELU,      /* with erf (Hendrycks and Gimpel 2016) */
     RMR_ACTIVATION_GELU_TANH, /* gelu_new, gelu_pytorch_tanh */
     RMR_ACTIVATION_RELU,
-    RMR_ACTIVATION_SILU,   /* x sigmoid(x), swish */
+    RMR_ACTIVATION_SILU, /* x sigmoid(x), swish */
     RMR_ACTIVATION_SIGMOID,
     RMR_ACTIVATION_TANH
 } rmr_activation;

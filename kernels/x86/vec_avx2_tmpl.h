@@ -102,7 +102,8 @@ static inline void vec_transpose(const char *from, size_t stride, char *to)
 /* As many of bfloat16. */
 static inline vec vec_load_bf16(const uint16_t *from)
 {
-    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from));
+    __m256i wide =
+        _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 

@@ -71,3 +71,30 @@ def test_float32_is_the_reference(models, name):
     found = found.reshape(expected.shape)
     difference = np.abs(found - expected).max() / np.abs(expected).max()
     assert difference <= BOUND, f"{difference:.1e} of the largest value"
+
+
+def cosines(a, b):
+    """Of each token's two vectors."""
+    return (a * b).sum(1) / np.sqrt((a * a).sum(1) * (b * b).sum(1))
+
+
+@pytest.mark.parametrize("dtype, least", [("bf16", 0.9999), ("int8", 0.999),
+                                          ("int4", 0.95)])
+@pytest.mark.parametrize("name", CASES)
+def test_fewer_bits_are_close(models, name, dtype, least):
+    expected = reference(name)
+    found = hidden_states(models(name), described(name), dtype)
+    found = found.reshape(expected.shape)
+    assert np.median(cosines(found, expected)) >= least
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "int8", "int4"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_sequence_is_the_same_alone(models, name, dtype):
+    description = described(name)
+    together = hidden_states(models(name), description, dtype)
+    alone = [
+        hidden_states(models(name), {**description, "sequences": [one]}, dtype)
+        for one in description["sequences"]
+    ]
+    assert np.concatenate(alone).tobytes() == together.tobytes()

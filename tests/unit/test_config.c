@@ -239,7 +239,7 @@ static void test_activations(void **state)
 static void test_variants_that_need_other_arithmetic(void **state)
 {
     static const char *const positions[] = {
-        "\"relative_key\"", "\"relative_key_query\"", "\"alibi\"", "\"\""};
+        "\"relative_key\"", "\"relative_key_query\"", "\"rope\"", "\"\""};
     rmr_config config;
     rmr_error err = {0};
     for (size_t i = 0; i < LENGTH(positions); i++)
@@ -257,6 +257,17 @@ static void test_variants_that_need_other_arithmetic(void **state)
     expect_failure(
         read_with(state, "position_embedding_type", "{}", &config, &err), &err,
         RMR_ERR_FORMAT, "position_embedding_type");
+}
+
+/* Of a BERT with ALiBi no more is read than of what is run: JinaBERT. */
+static void test_alibi_is_jina(void **state)
+{
+    rmr_config config;
+    rmr_error err = {0};
+    expect_failure(
+        read_with(state, "position_embedding_type", "\"alibi\"", &config, &err),
+        &err, RMR_ERR_UNSUPPORTED, "config.json",
+        "\"feed_forward_type\" \"original\"", "geglu");
 }
 
 static void test_epsilon(void **state)
@@ -907,6 +918,7 @@ int main(void)
         in_directory(test_model_types),
         in_directory(test_activations),
         in_directory(test_variants_that_need_other_arithmetic),
+        in_directory(test_alibi_is_jina),
         in_directory(test_epsilon),
         in_directory(test_config_that_is_no_object),
         cmocka_unit_test(test_known_architecture),
