@@ -227,6 +227,26 @@ typedef struct rmr_kern {
     int has_bf16_attention; /* a tier that is made for it fills it in */
 } rmr_kern;
 
+/* A linear layer by the kernel of its weight's type. */
+static inline void rmr_kern_linear(const rmr_kern *kern,
+                                   const rmr_linear_args *args)
+{
+    switch (args->weight->dtype) {
+    case RMR_DTYPE_F32:
+        kern->linear_f32(args);
+        break;
+    case RMR_DTYPE_BF16:
+        kern->linear_bf16(args);
+        break;
+    case RMR_DTYPE_INT8:
+        kern->linear_int8(args);
+        break;
+    case RMR_DTYPE_INT4:
+        kern->linear_int4(args);
+        break;
+    }
+}
+
 /* Tiers above the scalar reference, as bits of a mask, in rising order. */
 enum {
     RMR_TIER_BLAS = 1 << 0,          /* float32 products by OpenBLAS: any CPU */

@@ -8,12 +8,13 @@
 #include <string.h>
 
 static const rmr_arch *const architectures[] = {
-    &rmr_arch_albert,     &rmr_arch_bert,      &rmr_arch_camembert,
-    &rmr_arch_distilbert, &rmr_arch_electra,   &rmr_arch_gemma3,
-    &rmr_arch_gte,        &rmr_arch_jina,      &rmr_arch_llama,
-    &rmr_arch_mistral,    &rmr_arch_model2vec, &rmr_arch_modernbert,
-    &rmr_arch_mpnet,      &rmr_arch_new,       &rmr_arch_nomic,
-    &rmr_arch_qwen3,      &rmr_arch_roberta,   &rmr_arch_xlm_roberta};
+    &rmr_arch_albert,     &rmr_arch_bert,       &rmr_arch_camembert,
+    &rmr_arch_deberta,    &rmr_arch_distilbert, &rmr_arch_electra,
+    &rmr_arch_gemma3,     &rmr_arch_gte,        &rmr_arch_jina,
+    &rmr_arch_llama,      &rmr_arch_mistral,    &rmr_arch_model2vec,
+    &rmr_arch_modernbert, &rmr_arch_mpnet,      &rmr_arch_new,
+    &rmr_arch_nomic,      &rmr_arch_qwen3,      &rmr_arch_roberta,
+    &rmr_arch_xlm_roberta};
 
 enum { NUM_ARCHITECTURES = sizeof architectures / sizeof *architectures };
 

@@ -81,6 +81,7 @@ struct rmr_arch {
 extern const rmr_arch rmr_arch_albert;
 extern const rmr_arch rmr_arch_bert;
 extern const rmr_arch rmr_arch_camembert;
+extern const rmr_arch rmr_arch_deberta;
 extern const rmr_arch rmr_arch_distilbert;
 extern const rmr_arch rmr_arch_electra;
 extern const rmr_arch rmr_arch_model2vec;

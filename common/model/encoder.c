@@ -320,7 +320,6 @@ typedef struct target {
 static void multiply(const pass *p, const block *b, const rmr_linear *linear,
                      left x, target y, size_t part)
 {
-    const rmr_kern *kern = p->encoder->kern;
     const rmr_weight *weight = &linear->weight;
     size_t panels = rmr_panels(weight->out) / RMR_PANEL;
     size_t last = panels * (part + 1) / p->parts * RMR_PANEL;
@@ -348,14 +347,7 @@ static void multiply(const pass *p, const block *b, const rmr_linear *linear,
         return;
     if (tap && tap->take && weight->dtype == RMR_DTYPE_F32)
         tap->take(tap->context, linear, b->rows, x.data, x.stride);
-    if (weight->dtype == RMR_DTYPE_BF16)
-        kern->linear_bf16(&args);
-    else if (weight->dtype == RMR_DTYPE_INT8)
-        kern->linear_int8(&args);
-    else if (weight->dtype == RMR_DTYPE_INT4)
-        kern->linear_int4(&args);
-    else
-        kern->linear_f32(&args);
+    rmr_kern_linear(p->encoder->kern, &args);
 }
 
 static const rmr_encoder_layer *layer_of(const pass *p)

@@ -267,3 +267,50 @@ rmr_status rmr_linear_bind(rmr_linear *linears, rmr_weights *weights,
     rmr_free(p.weight);
     return status;
 }
+
+/* A left operand of the layer's type; NULL when out of memory. */
+static void *narrow(const rmr_linear *linear, const rmr_kern *kern, size_t rows,
+                    const float *x, rmr_row_scale *scales)
+{
+    size_t in = linear->weight.in;
+    rmr_dtype dtype = rmr_operand_dtype(linear->weight.dtype);
+    size_t stride = rmr_row_bytes(dtype, in);
+    void *y = rmr_malloc_array(rows, stride);
+    if (y && dtype == RMR_DTYPE_F32)
+        memcpy(y, x, rows * stride);
+    else if (y && dtype == RMR_DTYPE_BF16)
+        kern->to_bf16(rows, in, x, y, stride);
+    else if (y)
+        kern->quantize_rows(rows, in, x, linear->factors, y, stride, scales);
+    return y;
+}
+
+rmr_status rmr_linear_apply(const rmr_linear *linear, const rmr_kern *kern,
+                            size_t rows, const float *x, float *y)
+{
+    const rmr_weight *weight = &linear->weight;
+    rmr_row_scale *scales = rmr_malloc_array(rows, sizeof *scales);
+    void *scratch =
+        rmr_malloc_aligned(rmr_linear_scratch(weight->dtype, weight->in) + 1);
+    void *operand = scales ? narrow(linear, kern, rows, x, scales) : NULL;
+    rmr_linear_args args = {
+        .weight = weight,
+        .rows = rows,
+        .last = weight->out,
+        .x = operand,
+        .x_stride = rmr_row_bytes(rmr_operand_dtype(weight->dtype), weight->in),
+        .row_scales = scales,
+        .x_floats = x,
+        .bias = linear->bias,
+        .y = y,
+        .y_stride = weight->out * sizeof *y,
+        .y_dtype = RMR_DTYPE_F32,
+        .scratch = scratch};
+    int ready = operand && scratch;
+    if (ready)
+        rmr_kern_linear(kern, &args);
+    rmr_free(scales);
+    rmr_free(scratch);
+    rmr_free(operand);
+    return ready ? RMR_OK : RMR_ERR_NOMEM;
+}

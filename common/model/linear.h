@@ -62,4 +62,9 @@ rmr_status rmr_linear_bind(rmr_linear *linears, rmr_weights *weights,
                            const rmr_kern *kern,
                            const rmr_linear_source *source, rmr_error *err);
 
+/* y [rows, out] = x [rows, in], in float32, by the layer, as when it is run.
+ * Errors: NOMEM. */
+rmr_status rmr_linear_apply(const rmr_linear *linear, const rmr_kern *kern,
+                            size_t rows, const float *x, float *y);
+
 #endif

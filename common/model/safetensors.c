@@ -285,6 +285,9 @@ static rmr_status check_shape(const rmr_tensor *tensor, uint64_t rows,
     if (rows && tensor->num_dims == 2 && shape[0] == rows &&
         shape[1] == columns)
         return RMR_OK;
+    if (rows && tensor->num_dims == 3 && shape[0] == rows && shape[1] &&
+        columns % shape[1] == 0 && shape[2] == columns / shape[1])
+        return RMR_OK;
     if (!rows && tensor->num_dims == 1 && shape[0] == columns)
         return RMR_OK;
     char expected[64];

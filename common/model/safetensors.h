@@ -37,8 +37,9 @@ uint64_t rmr_weights_rows(const rmr_weights *weights, const char *name);
  * The tensor as float32, row-major, owned by `weights`: the mapping itself
  * where the file has aligned F32, else a converted copy (F16, BF16). It must
  * have the shape [rows, columns], or [columns] when rows is 0, and hold finite
- * values only. Errors: FORMAT (missing, wrong shape), UNSUPPORTED (dtype),
- * RANGE (NaN or infinity), NOMEM; each names file and tensor.
+ * values only; of three dimensions the last two count as one. Errors: FORMAT
+ * (missing, wrong shape), UNSUPPORTED (dtype), RANGE (NaN or infinity), NOMEM;
+ * each names file and tensor.
  */
 rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
                            uint64_t rows, uint64_t columns, const float **out,

@@ -16,8 +16,8 @@ import random_model
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parent.parent / "build" / "tests" / "hidden_states"
-BUILT = ("albert", "bert", "camembert", "distilbert", "electra", "gemma3_text",
-         "gte", "llama", "mistral", "modernbert", "mpnet", "new", "nomic_bert",
+BUILT = ("albert", "bert", "camembert", "deberta-v2", "distilbert",
+         "electra", "gemma3_text", "gte", "llama", "mistral", "modernbert", "mpnet", "new", "nomic_bert",
          "qwen3", "roberta", "xlm-roberta")
 CASES = {
     case.name: case for case in architectures.CASES
