@@ -31,7 +31,7 @@ static const rmr_heads heads = {
     .words = "embeddings.word_embeddings",
     .classify = {.dense = "pooler",
                  .dense_is_of_encoder = 1,
-                 .activation = {.is_tanh = 1},
+                 .activation = {.kernel = RMR_ACTIVATION_TANH},
                  .output = "classifier"},
     .tokens = {.output = "classifier"},
     .fill = {.dense = "predictions.dense",

@@ -11,6 +11,7 @@
 
 #include "common/base/alloc.h"
 #include "common/model/family.h"
+#include "common/model/head.h"
 #include "kernels/pack.h"
 
 static const rmr_layer_names layer_names = {
@@ -461,9 +462,25 @@ static const rmr_family_names names = {
     .release = release,
 };
 
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings",
+    .classify = {.dense = "pooler.dense",
+                 .activation = {.kernel = RMR_ACTIVATION_GELU,
+                                .field = "pooler_hidden_act"},
+                 .output = "classifier"},
+    .tokens = {.output = "classifier"},
+    .fill = {.dense = "cls.predictions.transform.dense",
+             .activation = {.is_hidden = 1},
+             .norm = "cls.predictions.transform.LayerNorm",
+             .output = "cls.predictions.decoder",
+             .bias = "cls.predictions.bias"},
+};
+
 const rmr_arch rmr_arch_deberta = {
     .model_type = "deberta-v2",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_layer_names packed_names = {
     .query = "attention.qkv_proj",
@@ -109,10 +110,21 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
     return status;
 }
 
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings",
+    .classify = {.dense = "pooler.dense",
+                 .dense_is_of_encoder = 1,
+                 .activation = {.kernel = RMR_ACTIVATION_TANH},
+                 .output = "classifier"},
+    .tokens = {.output = "classifier"},
+};
+
 const rmr_arch rmr_arch_gte = {
     .model_type = "gte",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };
 
@@ -120,5 +132,6 @@ const rmr_arch rmr_arch_new = {
     .model_type = "new",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

@@ -69,6 +69,24 @@ static rmr_status read_pooling(rmr_head *head, const rmr_head_names *names,
     return status;
 }
 
+static rmr_status read_dense(rmr_head *head, const rmr_head_names *names,
+                             rmr_json_source source, rmr_error *err)
+{
+    const rmr_head_activation *a = &names->activation;
+    head->activation = a->is_hidden ? head->config->hidden_act : a->kernel;
+    rmr_status status = RMR_OK;
+    head->dense_has_bias = 1;
+    if (names->dense_bias)
+        status = rmr_json_get_bool(source, names->dense_bias, 0,
+                                   &head->dense_has_bias, err);
+    const json_t *value =
+        a->field ? json_object_get(source.object, a->field) : NULL;
+    if (status || !value || json_is_null(value))
+        return status;
+    return rmr_config_read_activation(&head->activation, source, a->field, NULL,
+                                      err);
+}
+
 static rmr_status read_classifier(rmr_head *head, const rmr_head_names *names,
                                   rmr_json_source source, rmr_error *err)
 {
@@ -91,12 +109,13 @@ static rmr_status read_config(rmr_head *head, const rmr_model *model,
     rmr_status status = rmr_json_load_file(&root, path, err);
     if (!status) {
         rmr_json_source source = {root, path};
-        if (head->kind == RMR_HEAD_FILL)
+        const rmr_head_names *names = names_of(model->arch, head->kind);
+        status = read_dense(head, names, source, err);
+        if (!status && head->kind == RMR_HEAD_FILL)
             status = rmr_json_get_bool(source, "tie_word_embeddings", 1,
                                        &head->is_tied, err);
-        else
-            status = read_classifier(head, names_of(model->arch, head->kind),
-                                     source, err);
+        else if (!status)
+            status = read_classifier(head, names, source, err);
         json_decref(root);
     }
     rmr_free(path);
@@ -139,22 +158,21 @@ static void bind_dense(rmr_binder *b, rmr_head *head, const rmr_model *model,
                        const rmr_head_names *names)
 {
     head->has_dense = names->dense != NULL;
-    head->activation = names->activation;
-    if (names->activation.is_hidden)
-        head->activation.kernel = b->config->hidden_act;
     if (names->dense_is_of_encoder)
         b->prefix = encoder_prefix(model);
     if (names->dense)
-        rmr_bind_linear(b, "",
-                        (rmr_linear_source){.names = {names->dense},
-                                            .out = {inner_size(head)},
-                                            .in = b->config->hidden_size,
-                                            .dtype = RMR_DTYPE_F32},
-                        &head->dense);
+        rmr_bind_linear(
+            b, "",
+            (rmr_linear_source){.names = {names->dense},
+                                .out = {inner_size(head)},
+                                .in = b->config->hidden_size,
+                                .without_bias = !head->dense_has_bias,
+                                .dtype = RMR_DTYPE_F32},
+            &head->dense);
     b->prefix = "";
     if (names->norm)
-        head->norm =
-            rmr_bind_norm(b, RMR_NORM_LAYER, "", names->norm, inner_size(head));
+        head->norm = rmr_bind_norm(b, b->config->norm, "", names->norm,
+                                   inner_size(head));
 }
 
 static void bind_labels(rmr_binder *b, rmr_head *head,
@@ -295,9 +313,7 @@ const float *rmr_head_inner(const rmr_head *head, size_t rows, const float *x,
     size_t size = inner_size(head);
     if (!head->has_dense)
         return x;
-    multiply(head, &head->dense, rows, x, head->activation.kernel, inner);
-    for (size_t i = 0; i < rows * size && head->activation.is_tanh; i++)
-        inner[i] = tanhf(inner[i]);
+    multiply(head, &head->dense, rows, x, head->activation, inner);
     if (head->norm.gamma)
         head->kern->layer_norm(rows, size, inner, head->norm.gamma,
                                head->norm.beta, head->config->layer_norm_eps,

@@ -31,8 +31,8 @@ const char *rmr_head_task(rmr_head_kind kind);
 
 typedef struct rmr_head_activation {
     rmr_activation kernel;
-    int is_tanh;   /* that, instead; */
-    int is_hidden; /* or config.json's, of the encoder */
+    int is_hidden;     /* config.json's, of the encoder, instead; */
+    const char *field; /* or what this field of it says, where it does */
 } rmr_head_activation;
 
 typedef struct rmr_head_names {
@@ -43,10 +43,12 @@ typedef struct rmr_head_names {
     const char *dense;       /* or NULL: the logits come of the hidden state */
     int dense_is_of_encoder; /* its name has the encoder's prefix */
     rmr_head_activation activation;
-    const char *norm;   /* of what comes of it, or NULL */
-    const char *output; /* NULL: there is no such head */
-    const char *bias;   /* whole, where the output has none of its own; NULL:
-                         * it has */
+    const char *dense_bias; /* the field that says that it has a bias; NULL:
+                             * it has */
+    const char *norm;       /* of what comes of it, or NULL */
+    const char *output;     /* NULL: there is no such head */
+    const char *bias; /* whole, where the output has none of its own; NULL:
+                       * it has */
 } rmr_head_names;
 
 /* Those of an architecture. */
@@ -104,8 +106,9 @@ typedef struct rmr_head {
     const rmr_kern *kern;
     rmr_poolings pooling; /* of one mode */
     int has_dense;
+    int dense_has_bias;
     rmr_linear dense;
-    rmr_head_activation activation;
+    rmr_activation activation;
     rmr_norm norm;     /* or NULLs */
     int is_tied;       /* FILL may be without a weight of its own */
     rmr_linear output; /* labels.count or, of FILL, vocab_size outputs */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_layer_names layer_names = {
     .query = "attention.self.query",
@@ -87,9 +88,20 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
     return RMR_OK;
 }
 
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings",
+    .classify = {.dense = "pooler.dense",
+                 .dense_is_of_encoder = 1,
+                 .activation = {.kernel = RMR_ACTIVATION_TANH},
+                 .output = "classifier"},
+    .tokens = {.output = "classifier"},
+};
+
 const rmr_arch rmr_arch_jina = {
     .model_type = "jina_bert",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

@@ -3,6 +3,7 @@
  * layers with norms before their parts, most of which see a window of tokens.
  */
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_layer_names layer_names = {
     .query = "attn.Wqkv",
@@ -101,9 +102,28 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
     return status;
 }
 
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.tok_embeddings",
+    .classify = {.pooling_field = "classifier_pooling",
+                 .dense = "head.dense",
+                 .dense_bias = "classifier_bias",
+                 .activation = {.kernel = RMR_ACTIVATION_GELU,
+                                .field = "classifier_activation"},
+                 .norm = "head.norm",
+                 .output = "classifier"},
+    .tokens = {.dense = "head.dense",
+               .dense_bias = "classifier_bias",
+               .activation = {.kernel = RMR_ACTIVATION_GELU,
+                              .field = "classifier_activation"},
+               .norm = "head.norm",
+               .output = "classifier"},
+};
+
 const rmr_arch rmr_arch_modernbert = {
     .model_type = "modernbert",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

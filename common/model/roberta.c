@@ -18,7 +18,7 @@ static const rmr_heads heads = {
     .prefixes = names.prefixes,
     .words = "embeddings.word_embeddings",
     .classify = {.dense = "classifier.dense",
-                 .activation = {.is_tanh = 1},
+                 .activation = {.kernel = RMR_ACTIVATION_TANH},
                  .output = "classifier.out_proj"},
     .tokens = {.output = "classifier"},
     .fill = {.dense = "lm_head.dense",

@@ -10,20 +10,28 @@ import architectures
 from test_hidden_states import (  # noqa: F401
     described, hidden_states, models, reference)
 
-HEADED = ("albert", "bert", "camembert", "distilbert", "electra", "mpnet",
-          "roberta", "xlm-roberta")
+HEADED = ("albert", "bert", "camembert", "deberta-v2", "distilbert", "electra",
+          "modernbert", "mpnet", "new", "roberta", "xlm-roberta")
+# Heads that are refused by name.
+REFUSED = ("deberta-fill-new", "modernbert-fill", "modernbert-fill-plain")
 CASES = {
     case.name: case for case in architectures.CASES
     if case.task in ("text-classification", "token-classification",
                      "fill-mask")
     and case.config["model_type"] in HEADED
-    and case.config.get("position_embedding_type", "absolute") == "absolute"
+    and case.name not in REFUSED
 }
 CLASSIFIERS = [
     name for name, case in CASES.items() if case.task == "text-classification"
 ]
 FILLERS = [name for name, case in CASES.items() if case.task == "fill-mask"]
 BOUND = 1e-5  # of the largest value; of scores
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_others_are_refused(models, name):  # noqa: F811
+    with pytest.raises(AssertionError, match="hidden_states: .*(not|no|missing)"):
+        hidden_states(models(name), described(name), "f32", "--logits")
 
 
 def scores_of(config, logits):
