@@ -353,6 +353,7 @@ static void bind_convolution(rmr_binder *b, positions *p, rmr_encoder *encoder)
                     (rmr_linear_source){.names = {"encoder.conv.conv"},
                                         .out = {c->hidden_size},
                                         .in = columns * d->conv_kernel_size,
+                                        .width = d->conv_kernel_size,
                                         .parts = d->conv_groups,
                                         .dtype = RMR_DTYPE_F32},
                     p->of_group);

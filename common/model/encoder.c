@@ -51,6 +51,8 @@ typedef struct pass {
     float *turns[RMR_MAX_ROPES]; /* [tokens, the rope's size] */
     char *blocks;                /* the members' own */
     size_t block_bytes;
+    size_t beside_bytes, straight_bytes; /* of a row in it */
+    size_t bias_bytes;
     size_t layer; /* that is being run */
 } pass;
 
@@ -201,13 +203,12 @@ static size_t lay_out_block(const pass *p, char *scratch, block *b)
     b->scales =
         (rmr_row_scale *)(void *)lay(scratch, &at, rows * sizeof *b->scales);
     b->inner = lay(scratch, &at, rows * inner_space(p->encoder));
-    b->beside =
-        (float *)(void *)lay(scratch, &at, rows * beside_bytes(p->encoder));
-    b->straight = (float *)(void *)lay(scratch, &at, rows * straight_bytes(p));
+    b->beside = (float *)(void *)lay(scratch, &at, rows * p->beside_bytes);
+    b->straight = (float *)(void *)lay(scratch, &at, rows * p->straight_bytes);
     b->linear = lay(scratch, &at, linear_bytes(p->encoder));
     b->attention = lay(scratch, &at,
                        rmr_attention_scratch(p->batch->longest, c->head_dim));
-    b->bias = (float *)(void *)lay(scratch, &at, bias_bytes(p));
+    b->bias = (float *)(void *)lay(scratch, &at, p->bias_bytes);
     return at;
 }
 
@@ -249,6 +250,9 @@ static pass begin(const rmr_encoder *e, const rmr_batch *batch,
     pass p = {.encoder = e, .batch = batch, .members = members};
     p.attention = rmr_encoder_attention_dtype(e);
     p.context_dtype = dtype_before(e->dtype, context_columns(e->config));
+    p.beside_bytes = beside_bytes(e);
+    p.straight_bytes = straight_bytes(&p);
+    p.bias_bytes = bias_bytes(&p);
     cut(&p);
     return p;
 }

@@ -49,14 +49,14 @@ size_t rmr_linear_first(const rmr_linear_source *source, size_t name)
 /* Copies the tensor NAME.suffix. */
 static rmr_status take(rmr_weights *weights, const char *name,
                        const char *suffix, uint64_t rows, uint64_t columns,
-                       float *to, rmr_error *err)
+                       uint64_t width, float *to, rmr_error *err)
 {
     char full[NAME_CHARS];
     const float *values;
-    size_t count = (rows ? rows : 1) * columns;
+    size_t count = (rows ? rows : 1) * columns * (width ? width : 1);
     snprintf(full, sizeof full, "%s.%s", name, suffix);
     rmr_status status =
-        rmr_weights_f32(weights, full, rows, columns, &values, err);
+        rmr_weights_f32_wide(weights, full, rows, columns, width, &values, err);
     if (status)
         return status;
     memcpy(to, values, count * sizeof *to);
@@ -150,13 +150,14 @@ static rmr_status take_weights(plain *p, rmr_weights *weights,
                                const rmr_linear_source *source, rmr_error *err)
 {
     rmr_status status = RMR_OK;
+    size_t columns = source->width ? p->in / source->width : p->in;
     p->weight = rmr_malloc_array(p->out * p->in, sizeof *p->weight);
     if (!p->weight)
         return rmr_fail_nomem(err, source->names[0]);
     for (size_t i = 0; i < rmr_linear_num_names(source) && !status; i++)
-        status =
-            take(weights, source->names[i], "weight", source->out[i], p->in,
-                 p->weight + rmr_linear_first(source, i) * p->in, err);
+        status = take(weights, source->names[i], "weight", source->out[i],
+                      columns, source->width,
+                      p->weight + rmr_linear_first(source, i) * p->in, err);
     return status;
 }
 
@@ -170,7 +171,7 @@ static rmr_status take_biases(plain *p, rmr_weights *weights,
     if (!p->bias)
         return rmr_fail_nomem(err, source->names[0]);
     for (size_t i = 0; i < rmr_linear_num_names(source) && !status; i++)
-        status = take(weights, source->names[i], "bias", 0, source->out[i],
+        status = take(weights, source->names[i], "bias", 0, source->out[i], 0,
                       p->bias + rmr_linear_first(source, i), err);
     return status;
 }

@@ -32,6 +32,7 @@ typedef struct rmr_linear_source {
     const char *names[RMR_MAX_LINEAR_NAMES]; /* up to the first NULL */
     uint64_t out[RMR_MAX_LINEAR_NAMES];      /* of each name */
     uint64_t in;
+    uint64_t width; /* not 0: the weights are [out, in / width, width] */
     int without_bias;
     size_t parts; /* equal ones that the outputs become; 0 is 1 */
     rmr_dtype dtype;

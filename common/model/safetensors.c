@@ -278,36 +278,36 @@ uint64_t rmr_weights_rows(const rmr_weights *weights, const char *name)
     return tensor && tensor->num_dims ? tensor->shape[0] : 0;
 }
 
-static rmr_status check_shape(const rmr_tensor *tensor, uint64_t rows,
-                              uint64_t columns, rmr_error *err)
+enum { SHAPE_CHARS = RMR_TENSOR_MAX_DIMS * 24 };
+
+static const char *shape_text(size_t num_dims, const uint64_t *shape,
+                              char text[SHAPE_CHARS])
 {
-    const uint64_t *shape = tensor->shape;
-    if (rows && tensor->num_dims == 2 && shape[0] == rows &&
-        shape[1] == columns)
-        return RMR_OK;
-    if (rows && tensor->num_dims == 3 && shape[0] == rows && shape[1] &&
-        columns % shape[1] == 0 && shape[2] == columns / shape[1])
-        return RMR_OK;
-    if (!rows && tensor->num_dims == 1 && shape[0] == columns)
-        return RMR_OK;
-    char expected[64];
-    if (rows) {
-        snprintf(expected, sizeof expected, "[%llu, %llu]",
-                 (unsigned long long)rows, (unsigned long long)columns);
-    } else {
-        snprintf(expected, sizeof expected, "[%llu]",
-                 (unsigned long long)columns);
-    }
-    char actual[RMR_TENSOR_MAX_DIMS * 24] = "";
     size_t len = 0;
-    for (size_t i = 0; i < tensor->num_dims; i++) {
-        len += (size_t)snprintf(actual + len, sizeof actual - len, "%s%llu",
+    *text = '\0';
+    for (size_t i = 0; i < num_dims; i++)
+        len += (size_t)snprintf(text + len, SHAPE_CHARS - len, "%s%llu",
                                 i ? ", " : "", (unsigned long long)shape[i]);
-    }
+    return text;
+}
+
+/* A width of 0: a matrix, or where there are no rows either, a vector. */
+static rmr_status check_shape(const rmr_tensor *tensor, uint64_t rows,
+                              uint64_t columns, uint64_t width, rmr_error *err)
+{
+    const uint64_t full[] = {rows, columns, width};
+    const uint64_t *asked = rows ? full : full + 1;
+    size_t num_dims = rows ? 2 + (width != 0) : 1;
+    char expected[SHAPE_CHARS], actual[SHAPE_CHARS];
+    if (tensor->num_dims == num_dims &&
+        memcmp(tensor->shape, asked, num_dims * sizeof *asked) == 0)
+        return RMR_OK;
     return rmr_fail(err, RMR_ERR_FORMAT,
                     "%s: tensor \"%s\" has the shape [%s] where config.json "
-                    "asks for %s",
-                    tensor->file, tensor->name, actual, expected);
+                    "asks for [%s]",
+                    tensor->file, tensor->name,
+                    shape_text(tensor->num_dims, tensor->shape, actual),
+                    shape_text(num_dims, asked, expected));
 }
 
 static float bits_to_float(uint32_t bits)
@@ -470,7 +470,7 @@ const char *rmr_weights_file(const rmr_weights *weights, const char *name)
 
 /* The tensor that must be there, with that shape. */
 static rmr_status find_shaped(const rmr_weights *weights, const char *name,
-                              uint64_t rows, uint64_t columns,
+                              uint64_t rows, uint64_t columns, uint64_t width,
                               const rmr_tensor **out, rmr_error *err)
 {
     *out = find(weights, name);
@@ -478,19 +478,27 @@ static rmr_status find_shaped(const rmr_weights *weights, const char *name,
         return rmr_fail(err, RMR_ERR_FORMAT, "%s: tensor \"%s\" is missing",
                         rmr_weights_file(weights, name), name);
     }
-    return check_shape(*out, rows, columns, err);
+    return check_shape(*out, rows, columns, width, err);
 }
 
 rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
                            uint64_t rows, uint64_t columns, const float **out,
                            rmr_error *err)
 {
+    return rmr_weights_f32_wide(weights, name, rows, columns, 0, out, err);
+}
+
+rmr_status rmr_weights_f32_wide(rmr_weights *weights, const char *name,
+                                uint64_t rows, uint64_t columns, uint64_t width,
+                                const float **out, rmr_error *err)
+{
     *out = NULL;
     const rmr_tensor *tensor;
-    rmr_status status = find_shaped(weights, name, rows, columns, &tensor, err);
+    rmr_status status =
+        find_shaped(weights, name, rows, columns, width, &tensor, err);
     if (status)
         return status;
-    size_t count = (size_t)((rows ? rows : 1) * columns);
+    size_t count = (size_t)((rows ? rows : 1) * columns * (width ? width : 1));
     const float *values = NULL;
     status = map_or_convert(weights, tensor, count, &values, err);
     if (status)
@@ -516,7 +524,8 @@ rmr_status rmr_weights_raw(const rmr_weights *weights, const char *name,
                            const void **out, rmr_error *err)
 {
     const rmr_tensor *tensor;
-    rmr_status status = find_shaped(weights, name, rows, columns, &tensor, err);
+    rmr_status status =
+        find_shaped(weights, name, rows, columns, 0, &tensor, err);
     if (status)
         return status;
     if (strcmp(tensor->dtype, dtype) != 0) {

@@ -37,13 +37,19 @@ uint64_t rmr_weights_rows(const rmr_weights *weights, const char *name);
  * The tensor as float32, row-major, owned by `weights`: the mapping itself
  * where the file has aligned F32, else a converted copy (F16, BF16). It must
  * have the shape [rows, columns], or [columns] when rows is 0, and hold finite
- * values only; of three dimensions the last two count as one. Errors: FORMAT
+ * values only. Errors: FORMAT
  * (missing, wrong shape), UNSUPPORTED (dtype), RANGE (NaN or infinity), NOMEM;
  * each names file and tensor.
  */
 rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
                            uint64_t rows, uint64_t columns, const float **out,
                            rmr_error *err);
+
+/* The same of [rows, columns, width]: a convolution's; 0: no third dimension.
+ */
+rmr_status rmr_weights_f32_wide(rmr_weights *weights, const char *name,
+                                uint64_t rows, uint64_t columns, uint64_t width,
+                                const float **out, rmr_error *err);
 
 /* The dtype of the tensor, by the format's name, "I8"; NULL when there is no
  * such tensor. */

@@ -424,7 +424,7 @@ static void test_malformed_tensors(void **state)
          QUERY ".weight", "has the dtype I8, not U8"},
         {RMR_DTYPE_INT4, QUERY ".weight", "[48,24]", "[24,48]", RMR_ERR_FORMAT,
          QUERY ".weight", "has the shape [24, 48]"},
-        {RMR_DTYPE_INT4, QUERY ".weight_group_scale", "[48,2]", "[1,48,2]",
+        {RMR_DTYPE_INT4, QUERY ".weight_group_scale", "[48,2]", "[48,1,2]",
          RMR_ERR_FORMAT, QUERY ".weight_group_scale", "has the shape"},
         {RMR_DTYPE_INT4, QUERY ".weight_group_scale", "weight_", "wait_",
          RMR_ERR_FORMAT, QUERY ".weight_group_scale", "is missing"},
