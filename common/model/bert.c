@@ -26,11 +26,7 @@ static const rmr_family_names names = {
 static const rmr_heads heads = {
     .prefixes = names.prefixes,
     .words = "embeddings.word_embeddings",
-    .classify = {.dense = "pooler.dense",
-                 .dense_is_of_encoder = 1,
-                 .activation = {.kernel = RMR_ACTIVATION_TANH},
-                 .output = "classifier"},
-    .tokens = {.output = "classifier"},
+    RMR_BERT_CLASSIFIERS,
     .fill = {.dense = "cls.predictions.transform.dense",
              .activation = {.is_hidden = 1},
              .norm = "cls.predictions.transform.LayerNorm",

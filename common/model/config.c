@@ -139,6 +139,20 @@ rmr_status rmr_config_expect_bool(rmr_json_source source, const char *field,
     return status;
 }
 
+rmr_status rmr_config_read_ropes(rmr_config *config, rmr_json_source source,
+                                 const rmr_rope_names names[RMR_MAX_ROPES],
+                                 const float thetas[RMR_MAX_ROPES],
+                                 rmr_error *err)
+{
+    rmr_status status = RMR_OK;
+    for (size_t i = 0; i < RMR_MAX_ROPES && !status; i++) {
+        config->ropes[i] =
+            (rmr_rope){.size = config->head_dim, .theta = thetas[i]};
+        status = rmr_rope_read(&config->ropes[i], source, &names[i], err);
+    }
+    return status;
+}
+
 rmr_status rmr_config_read_layer_types(rmr_config *config,
                                        rmr_json_source source, int *found,
                                        rmr_error *err)

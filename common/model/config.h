@@ -144,6 +144,13 @@ rmr_status rmr_config_read_activation(rmr_activation *activation,
 rmr_status rmr_config_expect_bool(rmr_json_source source, const char *field,
                                   int expected, int fallback, rmr_error *err);
 
+/* The ropes of layers that see all and of those that slide, over whole heads;
+ * thetas: where nothing says. Errors: those of rmr_rope_read. */
+rmr_status rmr_config_read_ropes(rmr_config *config, rmr_json_source source,
+                                 const rmr_rope_names names[RMR_MAX_ROPES],
+                                 const float thetas[RMR_MAX_ROPES],
+                                 rmr_error *err);
+
 /* Which layers slide, where "layer_types" says so; *found is 0 where it is not
  * there. Errors: FORMAT (not as many as layers), UNSUPPORTED (another type). */
 rmr_status rmr_config_read_layer_types(rmr_config *config,

@@ -44,21 +44,6 @@ static const rmr_config_names config_names = {
     .default_epsilon = 1e-6,
 };
 
-static rmr_status read_ropes(rmr_config *config, rmr_json_source source,
-                             rmr_error *err)
-{
-    static const rmr_rope_names all = {"rope_theta", "rope_scaling",
-                                       "full_attention"};
-    static const rmr_rope_names sliding = {"rope_local_base_freq", NULL,
-                                           "sliding_attention"};
-    config->ropes[0] = (rmr_rope){.size = config->head_dim, .theta = 1000000};
-    config->ropes[1] = (rmr_rope){.size = config->head_dim, .theta = 10000};
-    rmr_status status = rmr_rope_read(&config->ropes[0], source, &all, err);
-    if (!status)
-        status = rmr_rope_read(&config->ropes[1], source, &sliding, err);
-    return status;
-}
-
 /* Every so many layers one sees all. */
 static rmr_status read_layers(rmr_config *config, rmr_json_source source,
                               rmr_error *err)
@@ -94,6 +79,10 @@ static rmr_status refuse_caps(rmr_json_source source, rmr_error *err)
 static rmr_status read_config(rmr_config *config, rmr_json_source source,
                               rmr_error *err)
 {
+    static const rmr_rope_names ropes[] = {
+        {"rope_theta", "rope_scaling", "full_attention"},
+        {"rope_local_base_freq", NULL, "sliding_attention"}};
+    static const float thetas[] = {1000000, 10000};
     int both = 0, biased = 0;
     double scalar = 256;
     rmr_status status =
@@ -122,7 +111,7 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
     config->is_causal = !both;
     config->attention_scale = (float)(1 / sqrt(scalar));
     config->embedding_scale = sqrtf((float)config->hidden_size);
-    status = read_ropes(config, source, err);
+    status = rmr_config_read_ropes(config, source, ropes, thetas, err);
     return status ? status : read_layers(config, source, err);
 }
 

@@ -51,6 +51,15 @@ typedef struct rmr_head_names {
                        * it has */
 } rmr_head_names;
 
+/* BERT's of sequences, by what its pooler makes of the first token, and of
+ * tokens. */
+#define RMR_BERT_CLASSIFIERS                                                   \
+    .classify = {.dense = "pooler.dense",                                      \
+                 .dense_is_of_encoder = 1,                                     \
+                 .activation = {.kernel = RMR_ACTIVATION_TANH},                \
+                 .output = "classifier"},                                      \
+    .tokens = {.output = "classifier"}
+
 /* Those of an architecture. */
 typedef struct rmr_heads {
     const char *const *prefixes; /* of its encoder's tensors, for */

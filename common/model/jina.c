@@ -91,11 +91,7 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
 static const rmr_heads heads = {
     .prefixes = names.prefixes,
     .words = "embeddings.word_embeddings",
-    .classify = {.dense = "pooler.dense",
-                 .dense_is_of_encoder = 1,
-                 .activation = {.kernel = RMR_ACTIVATION_TANH},
-                 .output = "classifier"},
-    .tokens = {.output = "classifier"},
+    RMR_BERT_CLASSIFIERS,
 };
 
 const rmr_arch rmr_arch_jina = {

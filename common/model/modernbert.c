@@ -52,21 +52,6 @@ static rmr_status read_biases(rmr_config *config, rmr_json_source source,
     return status;
 }
 
-static rmr_status read_ropes(rmr_config *config, rmr_json_source source,
-                             rmr_error *err)
-{
-    static const rmr_rope_names all = {"global_rope_theta", "rope_scaling",
-                                       "full_attention"};
-    static const rmr_rope_names sliding = {"local_rope_theta", "rope_scaling",
-                                           "sliding_attention"};
-    config->ropes[0] = (rmr_rope){.size = config->head_dim, .theta = 160000};
-    config->ropes[1] = (rmr_rope){.size = config->head_dim, .theta = 10000};
-    rmr_status status = rmr_rope_read(&config->ropes[0], source, &all, err);
-    if (!status)
-        status = rmr_rope_read(&config->ropes[1], source, &sliding, err);
-    return status;
-}
-
 /* Every so many layers, from the first on, one sees all. */
 static rmr_status read_layers(rmr_config *config, rmr_json_source source,
                               rmr_error *err)
@@ -89,6 +74,10 @@ static rmr_status read_layers(rmr_config *config, rmr_json_source source,
 static rmr_status read_config(rmr_config *config, rmr_json_source source,
                               rmr_error *err)
 {
+    static const rmr_rope_names ropes[] = {
+        {"global_rope_theta", "rope_scaling", "full_attention"},
+        {"local_rope_theta", "rope_scaling", "sliding_attention"}};
+    static const float thetas[] = {160000, 10000};
     rmr_status status =
         rmr_config_read_encoder(config, source, &config_names, err);
     config->has_positions = 0;
@@ -96,7 +85,7 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
     if (!status)
         status = read_biases(config, source, err);
     if (!status)
-        status = read_ropes(config, source, err);
+        status = rmr_config_read_ropes(config, source, ropes, thetas, err);
     if (!status)
         status = read_layers(config, source, err);
     return status;
