@@ -17,15 +17,70 @@
 #define RMR_BYTES_OFF 0
 #endif
 
+/*
+ * The sums of VEC_WIDTH columns' bytes, from column `first` on, become floats
+ * in their place. Of x = scale (q - zero) and w = unit v, the sum of products
+ * is scale unit (sum q v - zero sum v), and outliers are beside it: as many as
+ * the constant `outliers`, so that their weights stay in registers.
+ */
+static inline __attribute__((always_inline)) void
+RMR_NAME(bytes_to_floats)(int outliers, const rmr_linear_args *args, size_t row,
+                          size_t rows, size_t first, float *sums)
+{
+    const rmr_weight *weight = args->weight;
+    const ivec of_column = IVEC_LOAD(weight->sums + first);
+    const vec units = VEC_LOAD(weight->scales + first);
+    vec weights[RMR_MAX_OUTLIERS];
+#pragma GCC unroll 8
+    for (int i = 0; i < outliers; i++)
+        weights[i] = VEC_LOAD(weight->outlier_weights +
+                              (size_t)i * rmr_panels(weight->out) + first);
+    for (size_t r = row; r < row + rows; r++, sums += RMR_TILE_COLUMNS) {
+        const rmr_row_scale *of_row = &args->row_scales[r];
+        const float *x = args->x_floats + r * weight->in;
+        ivec zero =
+            IVEC_MUL(IVEC_SET1(of_row->zero - RMR_BYTES_OFF), of_column);
+        vec value = VEC_FROM_IVEC(IVEC_SUB(IVEC_LOAD(sums), zero));
+        value = VEC_MUL(value, VEC_MUL(VEC_SET1(of_row->scale), units));
+#pragma GCC unroll 8
+        for (int i = 0; i < outliers; i++)
+            value = VEC_ADD(
+                value, VEC_MUL(VEC_SET1(x[weight->outliers[i]]), weights[i]));
+        VEC_STORE(sums, value);
+    }
+}
+
+/* The same for all columns of a tile. */
+static inline void RMR_NAME(tile_to_floats)(const rmr_linear_args *args,
+                                            size_t row, size_t rows,
+                                            size_t first, size_t count,
+                                            float *sums)
+{
+#define CASE(outliers)                                                         \
+    case outliers:                                                             \
+        RMR_NAME(bytes_to_floats)                                              \
+        (outliers, args, row, rows, first + c, sums + c);                      \
+        break;
+    for (size_t c = 0; c < count; c += VEC_WIDTH) {
+        switch (args->weight->num_outliers) {
+            CASE(0)
+            CASE(1)
+            CASE(2)
+            CASE(3)
+            CASE(4)
+            CASE(5)
+            CASE(6)
+            CASE(7)
+            CASE(8)
+        }
+    }
+#undef CASE
+}
+
+_Static_assert(RMR_MAX_OUTLIERS == 8, "each number has its case");
+
 /* What one row of a tile is finished with; columns count from the tile's. */
 typedef struct RMR_NAME(row) {
-    rmr_row_scale scale;   /* bytes: of the row, */
-    const float *units;    /* and of each column, */
-    const int32_t *sums;   /* and a column's sum; NULL: not bytes */
-    size_t num_outliers;   /* bytes: inputs beside them, */
-    size_t outlier_stride; /* values from one's weights to the next's */
-    const float *outlier_weights;
-    float outliers[RMR_MAX_OUTLIERS];
     const float *bias;     /* or NULL */
     const float *residual; /* or NULL */
     int gates;
@@ -33,27 +88,12 @@ typedef struct RMR_NAME(row) {
     rmr_dtype y_dtype;
 } RMR_NAME(row);
 
-/* VEC_WIDTH results from column c on. Of x = scale (q - zero) and w = unit v,
- * the sum of int8 products is scale unit (sum q v - zero sum v). */
+/* VEC_WIDTH results from column c on. */
 static inline __attribute__((always_inline)) void
 RMR_NAME(finish_vec)(rmr_activation activation, const RMR_NAME(row) * row,
                      size_t c, const float *values)
 {
-    vec value;
-    if (row->sums) {
-        ivec zero = IVEC_MUL(IVEC_SET1(row->scale.zero - RMR_BYTES_OFF),
-                             IVEC_LOAD(row->sums + c));
-        value = VEC_FROM_IVEC(IVEC_SUB(IVEC_LOAD(values + c), zero));
-        value = VEC_MUL(value, VEC_MUL(VEC_SET1(row->scale.scale),
-                                       VEC_LOAD(row->units + c)));
-        for (size_t i = 0; i < row->num_outliers; i++) {
-            const float *weights = row->outlier_weights;
-            vec weight = VEC_LOAD(weights + i * row->outlier_stride + c);
-            value = VEC_ADD(value, VEC_MUL(VEC_SET1(row->outliers[i]), weight));
-        }
-    } else {
-        value = VEC_LOAD(values + c);
-    }
+    vec value = VEC_LOAD(values + c);
     if (row->bias)
         value = VEC_ADD(value, VEC_LOAD(row->bias + c));
     value = RMR_NAME(activation_of)(activation, value);
@@ -70,7 +110,7 @@ RMR_NAME(finish_vec)(rmr_activation activation, const RMR_NAME(row) * row,
 }
 
 /* The `count` < VEC_WIDTH columns from c on, by way of copies that are whole
- * vectors. (What belongs to the weight has whole panels.) */
+ * vectors. */
 static void RMR_NAME(finish_rest)(rmr_activation activation,
                                   const RMR_NAME(row) * row, size_t c,
                                   size_t count, const float *values);
@@ -128,12 +168,6 @@ static void RMR_NAME(finish_rest)(rmr_activation activation,
     if (row->residual)
         copy.residual =
             memcpy(residual, row->residual + c, count * sizeof *residual);
-    if (row->sums) {
-        copy.sums += c;
-        copy.units += c;
-    }
-    if (row->num_outliers)
-        copy.outlier_weights += c;
     copy.y = y;
     if (row->gates)
         memcpy(y, (const char *)row->y + c * size, count * size);
@@ -142,38 +176,16 @@ static void RMR_NAME(finish_rest)(rmr_activation activation,
     memcpy((char *)row->y + c * size, y, count * size);
 }
 
-/* What bytes of row r are multiplied with. */
-static inline __attribute__((always_inline)) void
-RMR_NAME(set_row)(RMR_NAME(row) * to, const rmr_linear_args *args, size_t r)
-{
-    const rmr_weight *weight = args->weight;
-    to->scale = args->row_scales[r];
-    for (size_t i = 0; i < weight->num_outliers; i++)
-        to->outliers[i] = args->x_floats[r * weight->in + weight->outliers[i]];
-}
-
 static inline __attribute__((always_inline)) void
 RMR_NAME(finish_rows)(rmr_activation activation, const rmr_linear_args *args,
                       size_t row, size_t rows, size_t first, size_t count,
                       const float *sums)
 {
     size_t size = rmr_dtype_size(args->y_dtype);
-    int of_bytes = rmr_operand_dtype(args->weight->dtype) == RMR_DTYPE_INT8;
     RMR_NAME(row) to = {.gates = args->gates, .y_dtype = args->y_dtype};
-    if (of_bytes) {
-        to.units = args->weight->scales + first;
-        to.sums = args->weight->sums + first;
-    }
-    if (of_bytes && args->weight->num_outliers) {
-        to.num_outliers = args->weight->num_outliers;
-        to.outlier_stride = rmr_panels(args->weight->out);
-        to.outlier_weights = args->weight->outlier_weights + first;
-    }
     if (args->bias)
         to.bias = args->bias + first;
     for (size_t r = row; r < row + rows; r++, sums += RMR_TILE_COLUMNS) {
-        if (of_bytes)
-            RMR_NAME(set_row)(&to, args, r);
         if (args->residual)
             to.residual = (const float *)((const char *)args->residual +
                                           r * args->residual_stride) +
@@ -192,6 +204,8 @@ static inline void RMR_NAME(finish)(const void *context, size_t row,
     const rmr_linear_args *args = context;
     size_t first = args->first + column, left = args->last - first;
     size_t count = columns < left ? columns : left;
+    if (rmr_operand_dtype(args->weight->dtype) == RMR_DTYPE_INT8)
+        RMR_NAME(tile_to_floats)(args, row, rows, first, count, sums);
     switch (args->activation) {
     case RMR_ACTIVATION_NONE:
         RMR_NAME(finish_rows)
@@ -230,6 +244,14 @@ static inline rmr_product RMR_NAME(product_of)(const rmr_linear_args *args)
     const rmr_weight *weight = args->weight;
     size_t steps = rmr_steps(rmr_operand_dtype(weight->dtype), weight->in);
     size_t skipped = args->first * steps * RMR_STEP;
+    size_t size = rmr_dtype_size(args->y_dtype);
+    rmr_product_rows y = {(char *)args->y + args->first * size, args->y_stride,
+                          size};
+    rmr_product_rows residual = {0};
+    if (args->residual)
+        residual = (rmr_product_rows){(const char *)args->residual +
+                                          args->first * sizeof(float),
+                                      args->residual_stride, sizeof(float)};
     return (rmr_product){
         .rows = args->rows,
         .steps = steps,
@@ -237,6 +259,7 @@ static inline rmr_product RMR_NAME(product_of)(const rmr_linear_args *args)
         .left = args->x,
         .stride = args->x_stride,
         .right = (const char *)weight->panels + skipped,
+        .finished = {y, residual},
     };
 }
 

@@ -14,6 +14,14 @@ enum {
 /* A step of one row, whatever its values are. */
 typedef int32_t __attribute__((may_alias)) rmr_step_bits;
 
+/* Rows of values that `finish` reads or writes, from the product's first row
+ * and column on; none where `first` is NULL. */
+typedef struct rmr_product_rows {
+    const char *first;
+    size_t stride; /* bytes from one row to the next */
+    size_t size;   /* bytes of a value */
+} rmr_product_rows;
+
 /* left [rows, in] times the columns of some panels. */
 typedef struct rmr_product {
     size_t rows;
@@ -22,6 +30,7 @@ typedef struct rmr_product {
     const char *left;
     size_t stride; /* bytes from one row of left to the next */
     const char *right;
+    rmr_product_rows finished[2]; /* fetched before a tile's sums are made */
 } rmr_product;
 
 /* Takes a tile's sums, [rows, RMR_TILE_COLUMNS], of float or int32_t; the

@@ -19,6 +19,10 @@
  * A tile's sums stay in registers from the first step to the last, each one a
  * chain in that order, so a result depends neither on the tile's shape nor on
  * the place of its row and column.
+ *
+ * What comes from memory is fetched ahead, since weights do not fit in a cache
+ * and the processor's own prediction ends at each panel's end: the next panels
+ * while the rows pass these, and what a tile is finished with before its sums.
  */
 #ifndef LANES
 #define LANE_COUNT VEC_WIDTH
@@ -51,6 +55,13 @@ enum {
     PRODUCT(block_rows) = 120
 };
 
+/* What a tile fetches into the second-level cache while it computes: of each of
+ * as many panels as it has, some bytes with each step. */
+typedef struct PRODUCT(ahead) {
+    const char *panels;
+    size_t bytes;
+} PRODUCT(ahead);
+
 /*
  * One tile: `rows` rows by `panels` panels, both constants after inlining, so
  * that every sum is a register. Rows are reached through one pointer for each
@@ -58,7 +69,7 @@ enum {
  */
 static inline __attribute__((always_inline)) void
 PRODUCT(tile)(int rows, int panels, const rmr_product *p, const char *left,
-              const char *right, void *sums)
+              const char *right, PRODUCT(ahead) ahead, void *sums)
 {
     const int vectors = panels * PRODUCT(vectors);
     const size_t stride = p->stride, panel = p->steps * RMR_PANEL_STEP;
@@ -74,6 +85,10 @@ PRODUCT(tile)(int rows, int panels, const rmr_product *p, const char *left,
             lanes[r][v] = LANES_ZERO();
     }
     for (size_t step = 0; step < p->steps; step++, right += RMR_PANEL_STEP) {
+#pragma GCC unroll 4
+        for (int q = 0; q < panels; q++)
+            __builtin_prefetch(ahead.panels + (size_t)q * panel, 0, 2);
+        ahead.panels += ahead.bytes;
         STEP columns[4 * PRODUCT(vectors)];
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++) {
@@ -103,13 +118,15 @@ PRODUCT(tile)(int rows, int panels, const rmr_product *p, const char *left,
 }
 
 typedef void PRODUCT(tile_function)(const rmr_product *p, const char *left,
-                                    const char *right, void *sums);
+                                    const char *right, PRODUCT(ahead) ahead,
+                                    void *sums);
 
 #define TILE(name, rows, panels)                                               \
     static void PRODUCT(name##_##rows)(const rmr_product *p, const char *left, \
-                                       const char *right, void *sums)          \
+                                       const char *right,                      \
+                                       PRODUCT(ahead) ahead, void *sums)       \
     {                                                                          \
-        PRODUCT(tile)(rows, panels, p, left, right, sums);                     \
+        PRODUCT(tile)(rows, panels, p, left, right, ahead, sums);              \
     }
 #define LOW_TILES(rows)                                                        \
     TILE(narrow, rows, 1)                                                      \
@@ -166,6 +183,34 @@ static PRODUCT(tile_function) *const
 #undef LOW
 #undef HIGH
 
+/* Fetches what a tile's sums are finished with. */
+static inline void PRODUCT(fetch_finished)(const rmr_product *p, size_t row,
+                                           size_t panel, size_t rows,
+                                           size_t panels)
+{
+    for (int i = 0; i < 2 && p->finished[i].first; i++) {
+        const rmr_product_rows *of = &p->finished[i];
+        const char *at =
+            of->first + row * of->stride + panel * RMR_PANEL * of->size;
+        for (size_t r = 0; r < rows; r++, at += of->stride) {
+            for (size_t b = 0; b < panels * RMR_PANEL * of->size; b += 64)
+                __builtin_prefetch(at + b, 1, 2);
+        }
+    }
+}
+
+/* What tiles of some panels fetch: as many after them, each tile a share. */
+static inline PRODUCT(ahead)
+    PRODUCT(ahead_of)(const rmr_product *p, size_t panel, size_t panels,
+                      size_t tiles)
+{
+    size_t next = panel + panels;
+    int there = next + panels <= p->panels;
+    return (PRODUCT(ahead)){p->right + (there ? next : panel) * p->steps *
+                                           RMR_PANEL_STEP,
+                            there ? RMR_PANEL_STEP / tiles : 0};
+}
+
 /* Some rows past some panels; rows are shared out evenly, since two tiles of 7
  * rows are faster than one of 12 and one of 2. */
 static inline __attribute__((always_inline)) void
@@ -176,10 +221,13 @@ PRODUCT(multiply_strip)(const rmr_product *p, size_t first, size_t rows,
     _Alignas(RMR_ALIGNMENT) float sums[TILE_ROWS * RMR_TILE_COLUMNS];
     size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
     const char *right = p->right + panel * p->steps * RMR_PANEL_STEP;
+    PRODUCT(ahead) ahead = PRODUCT(ahead_of)(p, panel, panels, tiles);
     for (size_t t = 0, row = first; t < tiles; t++) {
         size_t count = rows / tiles + (t < rows % tiles);
+        PRODUCT(fetch_finished)(p, row, panel, count, panels);
         PRODUCT(tiles)
-        [count - 1][width](p, p->left + row * p->stride, right, sums);
+        [count - 1][width](p, p->left + row * p->stride, right, ahead, sums);
+        ahead.panels += p->steps * ahead.bytes;
         finish(context, row, panel * RMR_PANEL, count, panels * RMR_PANEL,
                sums);
         row += count;
