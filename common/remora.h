@@ -111,6 +111,14 @@ RMR_API const char *rmr_similarity_name(rmr_similarity similarity);
 /* An opened model: immutable, reference counted, shared by the process. */
 typedef struct rmr_model rmr_model;
 
+/* What a model is opened for. */
+typedef enum rmr_task {
+    RMR_TASK_EMBED = 0,     /* vectors of texts */
+    RMR_TASK_CLASSIFY,      /* a score of each label, for a text or for a pair
+                             * of texts: also zero-shot by entailment, rerank */
+    RMR_TASK_TOKEN_CLASSIFY /* labels of the stretches of a text */
+} rmr_task;
+
 typedef struct rmr_model_options {
     size_t size;
     rmr_dtype dtype;    /* arithmetic; default RMR_DTYPE_F32, or what the
@@ -124,6 +132,9 @@ typedef struct rmr_model_options {
      * mean, and pooling_guessed tells so. Another than modules.json's is
      * UNSUPPORTED. */
     const char *pooling;
+    /* Whose head config.json's "architectures" must name, unless vectors are
+     * wanted: ...ForSequenceClassification, ...ForTokenClassification. */
+    rmr_task task;
 } rmr_model_options;
 
 RMR_API void rmr_model_options_init(rmr_model_options *options);
@@ -146,12 +157,20 @@ RMR_API void rmr_model_options_init(rmr_model_options *options);
  * max_tokens is what the whole model's would be where only the files that say
  * so are read; 0 where none does.
  *
+ * Opened for another task than embedding, a model has its head and neither
+ * pooling nor prompts, and does nothing but that task.
+ *
  * Errors: IO, FORMAT, UNSUPPORTED, RANGE (non-finite weights, absurd sizes,
  * sha256 that differs or goes with tokenizer_only), NOMEM.
  */
 RMR_API rmr_status rmr_model_open(rmr_model **out, const char *path,
                                   const rmr_model_options *options,
                                   rmr_error *err);
+
+/* The task that a directory's config.json names a head for, which is embedding
+ * where it names none, or there is no such file. Errors: IO, FORMAT, NOMEM. */
+RMR_API rmr_status rmr_model_find_task(const char *path, rmr_task *task,
+                                       rmr_error *err);
 
 typedef struct rmr_quantize_options {
     size_t size;
@@ -201,6 +220,8 @@ typedef struct rmr_model_info {
     rmr_similarity similarity;  /* that its vectors are made for */
     const char *default_prompt; /* the name of the prompt that texts get where
                                  * none is asked for; or NULL */
+    rmr_task task;              /* that it was opened for */
+    uint32_t num_labels;        /* that it scores; 0: it makes vectors */
 } rmr_model_info;
 
 /* Set info->size before the call; fields beyond it are left alone. */
@@ -211,6 +232,10 @@ RMR_API void rmr_model_get_info(const rmr_model *model, rmr_model_info *info);
  * hold NUL. Returns 1; 0, with NULL in *name, when there are no more. */
 RMR_API int rmr_model_prompt(const rmr_model *model, size_t index,
                              const char **name, rmr_text *text);
+
+/* The name of a label, as config.json's "id2label" has it; lives as long as the
+ * model. NULL when there are no more. */
+RMR_API const char *rmr_model_label(const rmr_model *model, size_t index);
 
 /* ------------------------------------------------------------------ tokens */
 
@@ -470,6 +495,159 @@ RMR_API rmr_status rmr_embed_start(rmr_engine *engine, rmr_model *model,
                                    rmr_job_done *done, void *user,
                                    rmr_job **out, rmr_error *err);
 
+/* What makes scores of a classifier's logits. */
+typedef enum rmr_score_function {
+    RMR_SCORE_MODEL = 0, /* what config.json's "problem_type" says, or else: of
+                          * one label the sigmoid, of several softmax */
+    RMR_SCORE_SOFTMAX,
+    RMR_SCORE_SIGMOID,
+    RMR_SCORE_NONE /* the logits themselves */
+} rmr_score_function;
+
+typedef struct rmr_classify_options {
+    size_t size;
+    rmr_score_function function;
+    uint32_t top_k;        /* the best so many labels; default 0: all */
+    rmr_truncate truncate; /* default RMR_TRUNCATE_END */
+    uint64_t timeout_ms;   /* from now; 0: none */
+} rmr_classify_options;
+
+RMR_API void rmr_classify_options_init(rmr_classify_options *options);
+
+/* Scores a model's labels for each of the texts; rmr_job_labels has what comes
+ * of it. The model was opened for RMR_TASK_CLASSIFY. Otherwise, here and below,
+ * as rmr_embed_start. */
+RMR_API rmr_status rmr_classify_start(rmr_engine *engine, rmr_model *model,
+                                      const rmr_text *texts, size_t count,
+                                      const rmr_classify_options *options,
+                                      rmr_job_done *done, void *user,
+                                      rmr_job **out, rmr_error *err);
+
+/* A label that a text may get, and what it means. */
+typedef struct rmr_candidate {
+    const char *name;         /* UTF-8, neither empty nor twice in a list */
+    const rmr_text *examples; /* texts that should get it, for a model that */
+    size_t num_examples;      /* embeds; 0: the name is the one example */
+} rmr_candidate;
+
+typedef struct rmr_zero_shot_options {
+    size_t size;
+    /* What a label's name is put into, once, in place of "{}"; default "This
+     * example is {}.". Not for a model that embeds. */
+    const char *hypothesis_template;
+    int multi_label; /* 1: each label by itself, not one of all; default 0 */
+    uint32_t top_k;  /* the best so many labels; default 0: all */
+    /* The choice is the best label where its score is at least `threshold` and
+     * leads the second's by at least `margin`, else the default_label, or none
+     * where that is NULL. Both from 0, the default, to 1. */
+    float threshold;
+    float margin;
+    const char *default_label;
+    /* What softmax multiplies cosines by, for a model that embeds; default
+     * 20, which such models are mostly trained with. */
+    float scale;
+} rmr_zero_shot_options;
+
+RMR_API void rmr_zero_shot_options_init(rmr_zero_shot_options *options);
+
+/* Labels that a model tells apart without having been trained for them:
+ * immutable, reference counted. */
+typedef struct rmr_zero_shot rmr_zero_shot;
+
+/*
+ * Takes copies of the labels, and retains the model. That is one for
+ * RMR_TASK_CLASSIFY which was trained for entailment: a label's score is the
+ * probability, among all labels, that the text entails its hypothesis, or with
+ * multi_label that it does rather than contradict it (Yin et al. 2019, as the
+ * reference's pipeline). Or one for RMR_TASK_EMBED: by the cosine between the
+ * text and the mean of the label's examples, which are embedded with the first
+ * texts and then kept; the score is softmax's, with multi_label the cosine
+ * where it is positive. Errors: RANGE, UNSUPPORTED (the model does neither),
+ * NOMEM.
+ */
+RMR_API rmr_status rmr_zero_shot_new(rmr_zero_shot **out, rmr_model *model,
+                                     const rmr_candidate *labels, size_t count,
+                                     const rmr_zero_shot_options *options,
+                                     rmr_error *err);
+RMR_API rmr_zero_shot *rmr_zero_shot_retain(rmr_zero_shot *zero_shot);
+RMR_API void rmr_zero_shot_release(rmr_zero_shot *zero_shot);
+
+/* Scores the labels for each of the texts; rmr_job_labels and rmr_job_choice
+ * have what comes of it. Of a text's tokens those of all its hypotheses are
+ * counted. truncate is of the text alone. */
+RMR_API rmr_status rmr_zero_shot_start(
+    rmr_engine *engine, rmr_zero_shot *zero_shot, const rmr_text *texts,
+    size_t count, rmr_truncate truncate, uint64_t timeout_ms,
+    rmr_job_done *done, void *user, rmr_job **out, rmr_error *err);
+
+typedef struct rmr_rerank_options {
+    size_t size;
+    int raw;               /* 1: logits, no sigmoid; default 0 */
+    uint32_t top_n;        /* the best so many documents; default 0: all */
+    rmr_truncate truncate; /* of the longer of both; default RMR_TRUNCATE_END */
+    uint64_t timeout_ms;   /* from now; 0: none */
+} rmr_rerank_options;
+
+RMR_API void rmr_rerank_options_init(rmr_rerank_options *options);
+
+/* Scores how well each of the documents answers the query, by a cross-encoder:
+ * a model for RMR_TASK_CLASSIFY with one label; rmr_job_ranking has what comes
+ * of it. */
+RMR_API rmr_status rmr_rerank_start(rmr_engine *engine, rmr_model *model,
+                                    rmr_text query, const rmr_text *documents,
+                                    size_t count,
+                                    const rmr_rerank_options *options,
+                                    rmr_job_done *done, void *user,
+                                    rmr_job **out, rmr_error *err);
+
+/* How the tokens of a text become stretches of it; the reference's aggregation
+ * strategies. All but NONE put neighbours of one label together: "B-" begins
+ * anew, "I-" and labels with neither go on. */
+typedef enum rmr_aggregation {
+    RMR_AGGREGATION_NONE = 0, /* each token by itself */
+    RMR_AGGREGATION_SIMPLE,
+    /* Words are of one label: */
+    RMR_AGGREGATION_FIRST,   /* their first token's, */
+    RMR_AGGREGATION_AVERAGE, /* the best of their tokens' mean scores, */
+    RMR_AGGREGATION_MAX      /* that of the token which is surest */
+} rmr_aggregation;
+
+/* Reads "none", "simple", "first", "average" or "max" into *aggregation.
+ * UNSUPPORTED for any other name. */
+RMR_API rmr_status rmr_aggregation_parse(const char *name,
+                                         rmr_aggregation *aggregation,
+                                         rmr_error *err);
+
+typedef struct rmr_entity {
+    const char *name;   /* the label, or what is after its first "-" where
+                         * tokens are put together; lives with the model */
+    float score;        /* the mean over its tokens, or words */
+    size_t start, end;  /* bytes of the text */
+    size_t first, last; /* tokens [first, last) of its window */
+} rmr_entity;
+
+typedef struct rmr_token_classify_options {
+    size_t size;
+    rmr_aggregation aggregation; /* default RMR_AGGREGATION_SIMPLE */
+    int windows;     /* 1: the whole of a long text, in windows of what the
+                      * model takes; default 0: it is cut. Not with
+                      * RMR_AGGREGATION_NONE */
+    uint32_t stride; /* tokens that a window has in common with the next */
+    rmr_truncate truncate; /* without windows; default RMR_TRUNCATE_END */
+    uint64_t timeout_ms;   /* from now; 0: none */
+} rmr_token_classify_options;
+
+RMR_API void
+rmr_token_classify_options_init(rmr_token_classify_options *options);
+
+/* Finds the stretches of each text that have a label other than "O";
+ * rmr_job_entities has them. The model was opened for RMR_TASK_TOKEN_CLASSIFY.
+ */
+RMR_API rmr_status rmr_token_classify_start(
+    rmr_engine *engine, rmr_model *model, const rmr_text *texts, size_t count,
+    const rmr_token_classify_options *options, rmr_job_done *done, void *user,
+    rmr_job **out, rmr_error *err);
+
 /* Drops the work as soon as it can be; done is still called. Idempotent. */
 RMR_API void rmr_job_cancel(rmr_job *job);
 RMR_API void rmr_job_release(rmr_job *job);
@@ -486,6 +664,34 @@ RMR_API const float *rmr_job_embeddings(const rmr_job *job, size_t *count,
                                         size_t *dim);
 /* One entry per text of a job that ended RMR_OK; NULL otherwise. */
 RMR_API const rmr_text_result *rmr_job_texts(const rmr_job *job, size_t *count);
+
+typedef struct rmr_label_score {
+    const char *label; /* lives with the job */
+    float score;
+    uint32_t index; /* of the model's labels, or of the candidates */
+} rmr_label_score;
+
+/* The *count best labels of a text, best first, of a classifying job that ended
+ * RMR_OK; NULL otherwise. Lives with the job, as what those below return. */
+RMR_API const rmr_label_score *rmr_job_labels(const rmr_job *job, size_t text,
+                                              size_t *count);
+
+/* Zero-shot's choice for a text; NULL where there is none. */
+RMR_API const char *rmr_job_choice(const rmr_job *job, size_t text);
+
+typedef struct rmr_ranked {
+    size_t index; /* of the document */
+    float score;
+} rmr_ranked;
+
+/* The *count best documents of a reranking job that ended RMR_OK, best first;
+ * NULL otherwise. */
+RMR_API const rmr_ranked *rmr_job_ranking(const rmr_job *job, size_t *count);
+
+/* The *count entities of a text, in its order, of a token classifying job that
+ * ended RMR_OK; NULL otherwise. */
+RMR_API const rmr_entity *rmr_job_entities(const rmr_job *job, size_t text,
+                                           size_t *count);
 
 /*
  * Start, wait and copy in one call. embeddings: [count, dim] floats, where dim

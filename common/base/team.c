@@ -43,7 +43,7 @@ struct rmr_team {
     /* The leader's, and for those who hold a unit. */
     alignas(LINE) _Atomic ptrdiff_t unclaimed;
     size_t count;
-    rmr_task *task;
+    rmr_team_task *task;
     void *context;
     _Atomic unsigned wanted; /* helpers that the last phase had use for */
 
@@ -136,7 +136,7 @@ static int run_unit(rmr_team *team, unsigned member)
     return 1;
 }
 
-static void begin_phase(rmr_team *team, size_t count, rmr_task *task,
+static void begin_phase(rmr_team *team, size_t count, rmr_team_task *task,
                         void *context)
 {
     size_t useful = count < team->members ? count : team->members;
@@ -161,7 +161,7 @@ static void wait_for_helpers(const rmr_team *team, size_t units)
     }
 }
 
-void rmr_team_run(rmr_team *team, size_t count, rmr_task *task, void *context)
+void rmr_team_run(rmr_team *team, size_t count, rmr_team_task *task, void *context)
 {
     if (!team || count < 2) {
         for (size_t unit = 0; unit < count; unit++)

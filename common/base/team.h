@@ -12,7 +12,7 @@
 typedef struct rmr_team rmr_team;
 
 /* One unit of a phase, for the thread that has the number `member`. */
-typedef void rmr_task(void *context, size_t unit, unsigned member);
+typedef void rmr_team_task(void *context, size_t unit, unsigned member);
 
 /* Asks for one more helper, which may come later, or never. Must not block. */
 typedef void rmr_team_invite(void *context);
@@ -42,7 +42,7 @@ unsigned rmr_team_members(const rmr_team *team);
  * wrote is visible to the caller, and to every unit of later phases. Without a
  * team (NULL), all of it runs here, in order. A task must not run a phase.
  */
-void rmr_team_run(rmr_team *team, size_t count, rmr_task *task, void *context);
+void rmr_team_run(rmr_team *team, size_t count, rmr_team_task *task, void *context);
 
 /* ------------------------------------------------------------- any thread */
 

@@ -30,6 +30,10 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_embed_command;
+extern const cli_command cli_classify_command;
+extern const cli_command cli_zero_shot_command;
+extern const cli_command cli_rerank_command;
+extern const cli_command cli_ner_command;
 extern const cli_command cli_tokenize_command;
 extern const cli_command cli_detokenize_command;
 extern const cli_command cli_chunk_command;
@@ -105,12 +109,13 @@ void cli_signals_finish(void);
 /* ----------------------------------------------------------- cli_options.c */
 
 typedef enum cli_kind {
-    CLI_FLAG,    /* int *: set to 1 */
-    CLI_STRING,  /* const char **: not empty */
-    CLI_TEXT,    /* the same, but it may be empty */
-    CLI_NUMBER,  /* uint32_t *: a whole number in [min, max] */
-    CLI_SECONDS, /* double *: decimal seconds in [0.1, 3600] */
-    CLI_DTYPE    /* rmr_dtype * */
+    CLI_FLAG,     /* int *: set to 1 */
+    CLI_STRING,   /* const char **: not empty */
+    CLI_TEXT,     /* the same, but it may be empty */
+    CLI_NUMBER,   /* uint32_t *: a whole number in [min, max] */
+    CLI_SECONDS,  /* double *: decimal seconds in [0.1, 3600] */
+    CLI_FRACTION, /* float *: decimal in [0, 1] */
+    CLI_DTYPE     /* rmr_dtype * */
 } cli_kind;
 
 typedef struct cli_option {
@@ -271,6 +276,77 @@ const rmr_text *cli_texts_views(cli_texts *texts);
 /* Forgets the texts, keeps the memory. */
 void cli_texts_clear(cli_texts *texts);
 void cli_texts_free(cli_texts *texts);
+
+/* -------------------------------------------------------------- cli_jobs.c */
+
+/* What all commands take that run a model over a stream of texts. */
+typedef struct cli_jobs_args {
+    const char *model;
+    const char *input;
+    const char *field;
+    const char *output;
+    rmr_dtype dtype;
+    uint32_t threads;
+} cli_jobs_args;
+
+/* Entries of a list of cli_option. */
+#define CLI_JOBS_OPTIONS(args)                                                 \
+    {"--input", CLI_STRING, &(args).input, 0, 0},                              \
+        {"--jsonl", CLI_STRING, &(args).field, 0, 0},                          \
+        {"--output", CLI_STRING, &(args).output, 0, 0},                        \
+        {"--dtype", CLI_DTYPE, &(args).dtype, 0, 0},                           \
+    {                                                                          \
+        "--threads", CLI_NUMBER, &(args).threads, 1, CLI_MAX_THREADS           \
+    }
+
+/* Texts on their way through a model. Starts zeroed but for the functions. */
+typedef struct cli_jobs cli_jobs;
+struct cli_jobs {
+    /* Hands texts to the engine. */
+    rmr_status (*start)(cli_jobs *jobs, const rmr_text *texts, size_t count,
+                        rmr_job_done *done, rmr_job **out, rmr_error *err);
+    /* Writes what became of them; returns an exit code, as those below. */
+    int (*write)(cli_jobs *jobs, const rmr_job *job,
+                 const rmr_text_result *results, size_t count);
+    /* Before the first text and after the last, where the run stands at `code`;
+     * each may be NULL. */
+    int (*begin)(cli_jobs *jobs);
+    int (*end)(cli_jobs *jobs, int code);
+
+    cli_input input;
+    cli_output output;
+    cli_progress progress;
+    rmr_model *model;
+    rmr_engine *engine;
+    rmr_model_info info;
+    cli_texts chunk;            /* texts that are not handed over yet */
+    uint64_t chunk_line;        /* of its first text */
+    struct cli_flight *flights; /* a ring, oldest at first */
+    size_t window;
+    size_t first;
+    size_t count;
+    size_t bytes;
+    int ended;  /* nothing more is read */
+    int failed; /* a message was printed; what came before is still written */
+    uint64_t texts;
+    uint64_t tokens;
+    uint64_t truncated;
+};
+
+/* Each returns an exit code; whatever it is, cli_jobs_close is called, once the
+ * files were to be opened, with the last one. That returns the command's. */
+int cli_jobs_open_files(cli_jobs *run, const cli_jobs_args *args);
+int cli_jobs_open(cli_jobs *run, const cli_jobs_args *args,
+                  const rmr_model_options *options);
+int cli_jobs_run(cli_jobs *run, const cli_jobs_args *args);
+int cli_jobs_close(cli_jobs *run, int code);
+
+/* Parts of a line: {"labels":[...],"scores":[...] and ,"tokens":N,
+ * "truncated":false} with its end. */
+void cli_write_labels(cli_output *output, const rmr_label_score *labels,
+                      size_t count);
+void cli_write_score(cli_output *output, float score);
+int cli_write_result(cli_output *output, const rmr_text_result *result);
 
 /* ------------------------------------------------------------- cli_words.c */
 

@@ -35,8 +35,8 @@ static int read_number(const char *text, uint32_t *value)
     return 1;
 }
 
-/* 1 when text is digits with at most one point among them. */
-static int read_seconds(const char *text, double *value)
+/* 1 when text is digits with at most one point among them, in [min, max]. */
+static int read_decimal(const char *text, double min, double max, double *value)
 {
     size_t whole = strspn(text, "0123456789");
     size_t part = 0;
@@ -53,7 +53,7 @@ static int read_seconds(const char *text, double *value)
         return 0;
     }
     *value = strtod(text, NULL);
-    return *value >= SECONDS_MIN && *value <= SECONDS_MAX;
+    return *value >= min && *value <= max;
 }
 
 static int set_value(const cli_command *command, const cli_option *option,
@@ -61,6 +61,7 @@ static int set_value(const cli_command *command, const cli_option *option,
 {
     rmr_error err;
     uint32_t number;
+    double decimal;
 
     switch (option->kind) {
     case CLI_FLAG:
@@ -86,11 +87,19 @@ static int set_value(const cli_command *command, const cli_option *option,
         *(uint32_t *)option->value = number;
         return CLI_CONTINUE;
     case CLI_SECONDS:
-        if (!read_seconds(text, option->value)) {
+        if (!read_decimal(text, SECONDS_MIN, SECONDS_MAX, option->value)) {
             return cli_usage(command,
                              "%s takes seconds from %.1f to %.0f, not \"%s\"",
                              option->name, SECONDS_MIN, SECONDS_MAX, text);
         }
+        return CLI_CONTINUE;
+    case CLI_FRACTION:
+        if (!read_decimal(text, 0, 1, &decimal)) {
+            return cli_usage(command,
+                             "%s takes a number from 0 to 1, not \"%s\"",
+                             option->name, text);
+        }
+        *(float *)option->value = (float)decimal;
         return CLI_CONTINUE;
     case CLI_DTYPE:
         if (rmr_dtype_parse(text, option->value, &err) != RMR_OK) {

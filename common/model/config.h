@@ -180,8 +180,13 @@ rmr_status rmr_config_read(rmr_config *config, const char *directory,
 rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
                                    rmr_error *err);
 
+/* Reads of these files tokenizer_config.json alone: for a model that makes no
+ * vectors. Same errors. */
+rmr_status rmr_config_read_lengths(rmr_config *config, const char *directory,
+                                   rmr_error *err);
+
 /*
- * The max_tokens that the two above give where they succeed, for a directory
+ * The max_tokens that the first two give where they succeed, for a directory
  * of which only the tokenizer is used: from max_position_embeddings of
  * config.json, whose meaning is known for supported architectures alone;
  * tokenizer_config.json; and, beside modules.json, sentence_bert_config.json.

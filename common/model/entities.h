@@ -8,25 +8,6 @@
 #include "common/model/head.h"
 #include "tokenizer/tokenizer.h"
 
-/* The reference's aggregation strategies. All but NONE put neighbours of one
- * label together: "B-" begins anew, "I-" and labels with neither go on. */
-typedef enum rmr_aggregation {
-    RMR_AGGREGATION_NONE = 0, /* each token by itself */
-    RMR_AGGREGATION_SIMPLE,
-    /* Words are of one label: */
-    RMR_AGGREGATION_FIRST,   /* their first token's, */
-    RMR_AGGREGATION_AVERAGE, /* the best of their tokens' mean scores, */
-    RMR_AGGREGATION_MAX      /* that of the token which is surest */
-} rmr_aggregation;
-
-typedef struct rmr_entity {
-    const char *name;   /* the label, or what is after its first "-" where
-                         * tokens are put together; of the labels */
-    float score;        /* the mean over its tokens, or words */
-    size_t start, end;  /* bytes of the text */
-    size_t first, last; /* tokens [first, last) */
-} rmr_entity;
-
 /*
  * Writes the entities in a text's tokens, in their order, into entities
  * [count], and returns how many there are. Those called "O" are left out, as

@@ -94,6 +94,8 @@ static rmr_status read_classifier(rmr_head *head, const rmr_head_names *names,
     if (!status)
         status =
             rmr_scores_read(&head->scores, source, head->labels.count, err);
+    if (!status && head->kind == RMR_HEAD_CLASSIFY && head->labels.count == 1)
+        status = rmr_rank_scores_read(&head->rank_scores, source, err);
     if (!status)
         status = read_pooling(head, names, source, err);
     return status;

@@ -101,6 +101,13 @@ typedef enum rmr_scores {
 rmr_status rmr_scores_read(rmr_scores *scores, rmr_json_source source,
                            size_t num_labels, rmr_error *err);
 
+/* Reads what makes a score of a cross-encoder's one logit:
+ * "sentence_transformers": {"activation_fn"} or, of before,
+ * "sbert_ce_default_activation_function" of config.json; else the sigmoid.
+ * Errors: FORMAT, UNSUPPORTED (another function). */
+rmr_status rmr_rank_scores_read(rmr_scores *scores, rmr_json_source source,
+                                rmr_error *err);
+
 /* Logits to scores, in place. 0, and nothing done, when one is not finite. */
 int rmr_score(rmr_scores scores, size_t count, float *logits);
 
@@ -109,8 +116,9 @@ int rmr_score(rmr_scores scores, size_t count, float *logits);
 
 typedef struct rmr_head {
     rmr_head_kind kind;
-    rmr_labels labels; /* none of FILL */
-    rmr_scores scores; /* of a sequence's */
+    rmr_labels labels;      /* none of FILL */
+    rmr_scores scores;      /* of a sequence's */
+    rmr_scores rank_scores; /* of the one label of a pair */
     const rmr_config *config;
     const rmr_kern *kern;
     rmr_poolings pooling; /* of one mode */

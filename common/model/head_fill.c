@@ -83,7 +83,7 @@ static void narrow(work *w)
                             w->operand, w->stride, w->scales);
 }
 
-/* A rmr_task: one part of the columns. */
+/* An rmr_team_task: one part of the columns. */
 static void multiply_part(void *context, size_t part, unsigned member)
 {
     const work *w = context;

@@ -42,6 +42,29 @@ rmr_status rmr_scores_read(rmr_scores *scores, rmr_json_source source,
                     source.name, problem);
 }
 
+rmr_status rmr_rank_scores_read(rmr_scores *scores, rmr_json_source source,
+                                rmr_error *err)
+{
+    const json_t *own = json_object_get(source.object, "sentence_transformers");
+    const char *field = "sbert_ce_default_activation_function", *name;
+    *scores = RMR_SCORES_SIGMOID;
+    if (json_is_object(own)) {
+        source.object = own;
+        field = "activation_fn";
+    }
+    rmr_status status = rmr_json_get_string(source, field, "", &name, err);
+    if (status || !*name ||
+        strcmp(name, "torch.nn.modules.activation.Sigmoid") == 0)
+        return status;
+    *scores = RMR_SCORES_RAW;
+    if (strcmp(name, "torch.nn.modules.linear.Identity") == 0)
+        return RMR_OK;
+    return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                    "%s: \"%s\" must be Sigmoid or Identity of torch.nn, not "
+                    "\"%s\"",
+                    source.name, field, name);
+}
+
 static void softmax(size_t count, float *x)
 {
     float largest = x[0];

@@ -1,6 +1,7 @@
 /*
- * model.c - opens a model directory and computes embeddings with it. It must
- * never give out a vector that is not finite, nor keep state between calls.
+ * model.c - opens a model directory and computes with it what its task asks
+ * for. It must never give out a value that is not finite, nor keep state
+ * between calls.
  */
 #include "common/model/model.h"
 
@@ -23,6 +24,7 @@ void rmr_model_unload(rmr_model *model)
 {
     if (!model)
         return;
+    rmr_head_free(model->head);
     if (model->arch)
         model->arch->unbind(model->bound);
     rmr_sentence_close(&model->sentence);
@@ -133,7 +135,27 @@ static rmr_status check_encoding(const rmr_model *model, const char *text,
     return RMR_OK;
 }
 
-static rmr_status check_encodings(const rmr_model *model, rmr_error *err)
+/* Whether two texts can be one sequence, of types that the model has. */
+static rmr_status check_pair(rmr_model *model, rmr_encoding *encoding,
+                             rmr_error *err)
+{
+    const rmr_text a = {"a", 1};
+    uint32_t num_types = model->config.type_vocab_size;
+    rmr_tokenize_options options;
+    rmr_tokenize_options_init(&options);
+    rmr_status status = rmr_tokenizer_encode_pair(model->tokenizer, a, &a,
+                                                  &options, encoding, err);
+    if (status == RMR_ERR_UNSUPPORTED)
+        return RMR_OK;
+    model->takes_pairs = !status;
+    for (size_t i = 0; i < encoding->count && !status; i++) {
+        if (num_types && encoding->tokens[i].type_id >= num_types)
+            model->takes_pairs = 0;
+    }
+    return status;
+}
+
+static rmr_status check_encodings(rmr_model *model, rmr_error *err)
 {
     rmr_encoding encoding = {0};
     if (model->config.is_static)
@@ -141,6 +163,8 @@ static rmr_status check_encodings(const rmr_model *model, rmr_error *err)
     rmr_status status = check_encoding(model, "", &encoding, err);
     if (!status)
         status = check_encoding(model, "a", &encoding, err);
+    if (!status && model->task == RMR_TASK_CLASSIFY)
+        status = check_pair(model, &encoding, err);
     rmr_encoding_free(&encoding);
     return status;
 }
@@ -216,46 +240,75 @@ static rmr_status open_sentence(rmr_model *model, rmr_error *err)
         err);
 }
 
-static rmr_status load(rmr_model *model, const rmr_model_options *options,
-                       rmr_error *err)
+/* What comes after the encoder, unless a head does. */
+static rmr_status open_modules(rmr_model *model, const char *pooling,
+                               rmr_error *err)
 {
-    rmr_status status = check_directory(model->path, err);
+    rmr_status status =
+        rmr_config_read_modules(&model->config, model->path, err);
     if (!status)
-        status = rmr_config_read(&model->config, model->path, err);
-    if (!status)
-        status = choose_dtype(model, err);
-    if (!status && model->config.is_static)
-        status = open_static(model, options->sha256, err);
-    if (!status)
-        status = rmr_config_read_modules(&model->config, model->path, err);
-    if (!status)
-        status = choose_pooling(model, options->pooling, err);
+        status = choose_pooling(model, pooling, err);
     if (!status)
         status = open_sentence(model, err);
+    return status;
+}
+
+/* Config and tokenizer, and all that they say about each other. */
+static rmr_status open_texts(rmr_model *model, const rmr_model_options *options,
+                             rmr_error *err)
+{
+    rmr_config *config = &model->config;
+    rmr_status status = rmr_config_read(config, model->path, err);
+    if (!status)
+        status = choose_dtype(model, err);
+    if (!status && config->is_static)
+        status = open_static(model, options->sha256, err);
+    if (!status && model->task == RMR_TASK_EMBED)
+        status = open_modules(model, options->pooling, err);
+    else if (!status)
+        status = rmr_config_read_lengths(config, model->path, err);
     if (!status)
         status = open_tokenizer(model, err);
     if (!status)
         status = check_vocabulary(model, err);
     if (!status)
         status = check_encodings(model, err);
-    if (!status && model->config.is_static)
-        status = rmr_static_read_limits(&model->config, model->tokenizer, err);
-    if (!status && !model->weights)
-        status = rmr_weights_open(&model->weights, model->path, options->sha256,
-                                  err);
-    if (status)
-        return status;
+    if (!status && config->is_static)
+        status = rmr_static_read_limits(config, model->tokenizer, err);
+    return status;
+}
+
+static rmr_status bind(rmr_model *model, rmr_error *err)
+{
     const rmr_arch *arch =
         model->config.is_static
             ? &rmr_arch_model2vec
             : rmr_arch_find(model->config.model_type, model->path, err);
     if (!arch)
         return RMR_ERR_UNSUPPORTED;
-    status = arch->bind(&model->bound, arch, &model->config, model->weights,
-                        &model->kern, model->dtype, err);
+    rmr_status status =
+        arch->bind(&model->bound, arch, &model->config, model->weights,
+                   &model->kern, model->dtype, err);
+    if (status)
+        return status;
+    model->arch = arch;
+    if (model->task == RMR_TASK_CLASSIFY)
+        return rmr_head_bind(&model->head, RMR_HEAD_CLASSIFY, model, err);
+    if (model->task == RMR_TASK_TOKEN_CLASSIFY)
+        return rmr_head_bind(&model->head, RMR_HEAD_TOKENS, model, err);
+    return RMR_OK;
+}
+
+static rmr_status load(rmr_model *model, const rmr_model_options *options,
+                       rmr_error *err)
+{
+    rmr_status status = check_directory(model->path, err);
     if (!status)
-        model->arch = arch;
-    return status;
+        status = open_texts(model, options, err);
+    if (!status && !model->weights)
+        status = rmr_weights_open(&model->weights, model->path, options->sha256,
+                                  err);
+    return status ? status : bind(model, err);
 }
 
 rmr_status rmr_model_load(rmr_model **out, const char *path,
@@ -267,6 +320,7 @@ rmr_status rmr_model_load(rmr_model **out, const char *path,
         return rmr_fail_nomem(err, "a model");
     rmr_status status;
     model->dtype = options->dtype;
+    model->task = options->task;
     rmr_kern_init(&model->kern, rmr_kern_tiers());
     model->path = rmr_strndup(path, strlen(path));
     if (!model->path)
@@ -308,6 +362,8 @@ void rmr_model_get_info(const rmr_model *model, rmr_model_info *info)
         .similarity = config->similarity,
         .default_prompt =
             model->prompts.chosen ? model->prompts.chosen->name : NULL,
+        .task = model->task,
+        .num_labels = model->head ? (uint32_t)model->head->labels.count : 0,
     };
     memcpy(info, &full, info->size < sizeof full ? info->size : sizeof full);
 }
@@ -320,6 +376,23 @@ int rmr_model_prompt(const rmr_model *model, size_t index, const char **name,
     *name = found ? prompt->name : NULL;
     *text = found ? (rmr_text){prompt->text, prompt->len} : (rmr_text){0};
     return found;
+}
+
+rmr_status rmr_model_find_task(const char *path, rmr_task *task, rmr_error *err)
+{
+    rmr_head_kind kind = RMR_HEAD_NONE;
+    rmr_status status = rmr_head_find(&kind, path, err);
+    *task = kind == RMR_HEAD_CLASSIFY ? RMR_TASK_CLASSIFY
+            : kind == RMR_HEAD_TOKENS ? RMR_TASK_TOKEN_CLASSIFY
+                                      : RMR_TASK_EMBED;
+    return status;
+}
+
+const char *rmr_model_label(const rmr_model *model, size_t index)
+{
+    const rmr_head *head = model->head;
+    return head && index < head->labels.count ? head->labels.names[index]
+                                              : NULL;
 }
 
 rmr_status rmr_model_encode(const rmr_model *model, rmr_text text,
@@ -412,6 +485,13 @@ static void pool(const rmr_model *model, const rmr_batch *batch,
     }
 }
 
+/* Floats of the widest of a text's vectors on its way. */
+static size_t widest(const rmr_model *model)
+{
+    size_t pooled = model->config.hidden_size * model->config.pooling.count;
+    return model->sentence.widest > pooled ? model->sentence.widest : pooled;
+}
+
 /* What comes after pooling: pooled is [num_seqs, widest], as is scratch. */
 static void run_sentence(const rmr_model *model, const rmr_batch *batch,
                          float *pooled, float *scratch, rmr_vector *vectors)
@@ -424,30 +504,65 @@ static void run_sentence(const rmr_model *model, const rmr_batch *batch,
                &vectors[s]);
 }
 
-rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
-                           rmr_vector *vectors, rmr_workspace *workspace,
-                           rmr_stop *stop, void *context, rmr_error *err)
+/* What a batch needs beside the architecture's own scratch: after it. */
+static size_t result_bytes(const rmr_model *model, const rmr_batch *batch,
+                           unsigned members)
 {
-    const rmr_config *config = &model->config;
-    size_t widest = config->hidden_size * config->pooling.count;
-    if (model->sentence.widest > widest)
-        widest = model->sentence.widest;
-    size_t pooled = batch->num_seqs * widest * sizeof(float);
-    size_t needed = model->arch->scratch_bytes(
-        model->bound, batch, rmr_team_members(workspace->team));
-    rmr_status status = reserve(workspace, needed + 2 * pooled, err);
+    const rmr_head *head = model->head;
+    if (!head)
+        return 2 * batch->num_seqs * widest(model) * sizeof(float);
+    size_t rows =
+        head->kind == RMR_HEAD_TOKENS ? batch->tokens : batch->num_seqs;
+    return rmr_head_scratch_bytes(head, members) +
+           rows * head->labels.count * sizeof(float);
+}
+
+/* Logits of each sequence, or of its tokens. */
+static void run_head(const rmr_model *model, const rmr_batch *batch,
+                     const float *hidden, unsigned members, void *scratch,
+                     rmr_vector *vectors)
+{
+    const rmr_head *head = model->head;
+    int of_tokens = head->kind == RMR_HEAD_TOKENS;
+    float *logits =
+        (float *)((char *)scratch + rmr_head_scratch_bytes(head, members));
+    (of_tokens ? rmr_head_tokens : rmr_head_classify)(head, batch, hidden,
+                                                      scratch, logits);
+    for (size_t s = 0; s < batch->num_seqs; s++) {
+        size_t rows =
+            of_tokens ? batch->cu_seqlens[s + 1] - batch->cu_seqlens[s] : 1;
+        size_t count = rows * head->labels.count;
+        vectors[s].finite = all_finite(logits, count);
+        if (vectors[s].finite)
+            memcpy(vectors[s].values, logits, count * sizeof *logits);
+        logits += count;
+    }
+}
+
+rmr_status rmr_model_run(const rmr_model *model, const rmr_batch *batch,
+                         rmr_vector *vectors, rmr_workspace *workspace,
+                         rmr_stop *stop, void *context, rmr_error *err)
+{
+    const rmr_arch *arch = model->arch;
+    unsigned members = rmr_team_members(workspace->team);
+    size_t needed = arch->scratch_bytes(model->bound, batch, members);
+    rmr_status status =
+        reserve(workspace, needed + result_bytes(model, batch, members), err);
     if (status)
         return status;
-    float *vector = (float *)((char *)workspace->bytes + needed);
-    if (model->arch->embed) {
-        model->arch->embed(model->bound, batch, workspace->bytes, vector);
-    } else {
-        if (model->arch->forward(model->bound, batch, workspace->bytes,
-                                 workspace->team, stop, context))
-            return rmr_fail(err, RMR_ERR_CANCELED, "the batch was canceled");
-        pool(model, batch, workspace->bytes, vectors, vector);
+    float *result = (float *)((char *)workspace->bytes + needed);
+    if (arch->embed)
+        arch->embed(model->bound, batch, workspace->bytes, result);
+    else if (arch->forward(model->bound, batch, workspace->bytes,
+                           workspace->team, stop, context))
+        return rmr_fail(err, RMR_ERR_CANCELED, "the batch was canceled");
+    if (model->head) {
+        run_head(model, batch, workspace->bytes, members, result, vectors);
+        return RMR_OK;
     }
-    run_sentence(model, batch, vector, vector + batch->num_seqs * widest,
+    if (!arch->embed)
+        pool(model, batch, workspace->bytes, vectors, result);
+    run_sentence(model, batch, result, result + batch->num_seqs * widest(model),
                  vectors);
     return RMR_OK;
 }

@@ -1,7 +1,8 @@
 /*
  * model.h - an opened model: configuration, weights, tokenizer, and one
- * function that turns a packed batch into embeddings. Immutable; who owns it
- * and how long is the registry's business (common/runtime/registry.c).
+ * function that turns a packed batch into what its task asks for. Immutable;
+ * who owns it and how long is the registry's business
+ * (common/runtime/registry.c).
  */
 #ifndef RMR_MODEL_MODEL_H
 #define RMR_MODEL_MODEL_H
@@ -10,6 +11,7 @@
 #include "common/base/team.h"
 #include "common/model/arch.h"
 #include "common/model/config.h"
+#include "common/model/head.h"
 #include "common/model/prompts.h"
 #include "common/model/safetensors.h"
 #include "kernels/kern.h"
@@ -18,11 +20,14 @@
 struct rmr_model {
     char *path; /* the directory, as first opened */
     rmr_dtype dtype;
+    rmr_task task;
     rmr_config config;
     rmr_weights *weights;
     rmr_tokenizer *tokenizer;
     const rmr_arch *arch;  /* NULL: the tokenizer alone */
     void *bound;           /* the architecture's own */
+    rmr_head *head;        /* of its task; NULL: it makes vectors */
+    int takes_pairs;       /* two texts can be one sequence */
     rmr_sentence sentence; /* what comes after pooling */
     rmr_prompts prompts;
     rmr_kern kern;
@@ -51,12 +56,14 @@ typedef enum rmr_unit_length {
     RMR_UNIT_BEFORE_CUT
 } rmr_unit_length;
 
-/* How one sequence's vector is wanted, where it goes, what became of it. */
+/* What is wanted of one sequence, where it goes, what became of it. Where the
+ * model has a head, these are its logits: num_labels, of each token where the
+ * task is theirs. */
 typedef struct rmr_vector {
     uint32_t dimensions;       /* 1 to output_size: where it is cut */
     rmr_unit_length normalize; /* to unit length */
     uint32_t prompt_tokens;    /* that pooling leaves out */
-    float *values;             /* [dimensions], the caller's */
+    float *values;             /* the caller's: [dimensions], or logits */
     int finite; /* set: 0 when a component was NaN or infinite, and
                  * values was left alone */
 } rmr_vector;
@@ -75,11 +82,11 @@ rmr_status rmr_model_count_prompt(const rmr_model *model, rmr_text prompt,
 /*
  * Runs the encoder over a batch with at least one sequence, each of 1 to
  * max_position_embeddings tokens with ids below vocab_size; pools, cuts and
- * normalises into vectors[s] for sequence s. Errors: CANCELED when `stop` said
- * so, NOMEM.
+ * normalises into vectors[s] for sequence s, or runs the head. Errors: CANCELED
+ * when `stop` said so, NOMEM.
  */
-rmr_status rmr_model_embed(const rmr_model *model, const rmr_batch *batch,
-                           rmr_vector *vectors, rmr_workspace *workspace,
-                           rmr_stop *stop, void *context, rmr_error *err);
+rmr_status rmr_model_run(const rmr_model *model, const rmr_batch *batch,
+                         rmr_vector *vectors, rmr_workspace *workspace,
+                         rmr_stop *stop, void *context, rmr_error *err);
 
 #endif

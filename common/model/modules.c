@@ -492,6 +492,13 @@ rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
     return status;
 }
 
+rmr_status rmr_config_read_lengths(rmr_config *config, const char *directory,
+                                   rmr_error *err)
+{
+    reader r = {.directory = directory, .config = config, .err = err};
+    return read_file(&r, "tokenizer_config.json", &tokenizer_file, RMR_OK);
+}
+
 /* ------------------------------------------------------ static embeddings
  */
 

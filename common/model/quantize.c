@@ -134,8 +134,8 @@ static rmr_status run_text(runner *r, rmr_text text, rmr_error *err)
                        .longest = ends[1]};
     rmr_vector vector = {.dimensions = config->output_size,
                          .values = r->vector};
-    return rmr_model_embed(r->model, &batch, &vector, &r->workspace, never,
-                           NULL, err);
+    return rmr_model_run(r->model, &batch, &vector, &r->workspace, never, NULL,
+                         err);
 }
 
 static rmr_status calibrate(rmr_quantizer *q, const rmr_model *model,

@@ -90,49 +90,93 @@ static rmr_status join(rmr_worker *worker, const rmr_item *item, rmr_text *text,
     return RMR_OK;
 }
 
+static rmr_status encode_pair(rmr_worker *worker, const rmr_item *item,
+                              rmr_error *err)
+{
+    const rmr_job *job = item->job;
+    rmr_tokenize_options options;
+    rmr_tokenize_options_init(&options);
+    options.max_tokens = job->model->config.max_tokens;
+    options.truncate = job->truncate;
+    options.strategy = job->strategy;
+    return rmr_tokenizer_encode_pair(
+        job->model->tokenizer, job->texts[item->index],
+        &job->seconds[item->index], &options, &worker->encoding, err);
+}
+
+static rmr_status encode_text(rmr_worker *worker, const rmr_item *item,
+                              rmr_error *err)
+{
+    const rmr_job *job = item->job;
+    rmr_text text;
+    rmr_status status = join(worker, item, &text, err);
+    if (!status)
+        status = rmr_model_encode(job->model, text, job->truncate,
+                                  &worker->encoding, err);
+    return status;
+}
+
+/* Tokenizes one item, and notes what came of it. */
 static rmr_status encode(rmr_worker *worker, const rmr_item *item,
                          rmr_error *err)
 {
     const rmr_job *job = item->job;
-    const rmr_model *model = job->model;
-    uint32_t limit = model->config.max_tokens;
-    rmr_encoding *encoding = &worker->encoding;
-    rmr_text text;
-    rmr_status status = join(worker, item, &text, err);
-    if (status)
-        return status;
-    status = rmr_model_encode(model, text, job->truncate, encoding, err);
-    if (status == RMR_ERR_TOO_LONG) {
+    rmr_text_result *result = &job->results[item->index];
+    rmr_status status = job->seconds ? encode_pair(worker, item, err)
+                                     : encode_text(worker, item, err);
+    if (status == RMR_ERR_TOO_LONG && job->truncate == RMR_TRUNCATE_NONE) {
         return rmr_fail(err, status,
                         "input %zu is longer than the %u tokens that the model "
                         "takes; shorten it or allow it to be truncated",
-                        item->index, limit);
+                        item->index / job->per_text,
+                        job->model->config.max_tokens);
     }
+    if (status)
+        return status;
+    result->tokens = (uint32_t)worker->encoding.count;
+    result->truncated = worker->encoding.truncated != 0;
+    return RMR_OK;
+}
+
+/* The item's tokens: its job's, or in the worker's encoding. */
+static rmr_status find_tokens(rmr_worker *worker, const rmr_item *item,
+                              const rmr_token **tokens, size_t *count,
+                              rmr_error *err)
+{
+    const rmr_job *job = item->job;
+    if (job->windows) {
+        const rmr_window *window = &job->windows[item->index];
+        *tokens = job->tokens + window->start;
+        *count = window->end - window->start;
+        return RMR_OK;
+    }
+    rmr_status status = encode(worker, item, err);
+    *tokens = worker->encoding.tokens;
+    *count = worker->encoding.count;
     return status;
 }
 
-/* Tokenizes one item onto the end of the pack. */
+/* Puts one item onto the end of the pack. */
 static rmr_status append(pack *p, const rmr_item *item, rmr_error *err)
 {
     rmr_worker *worker = p->worker;
-    rmr_job *job = item->job;
-    const rmr_encoding *encoding = &worker->encoding;
-    rmr_status status = encode(worker, item, err);
+    const rmr_job *job = item->job;
+    const rmr_token *tokens;
+    size_t count;
+    rmr_status status = find_tokens(worker, item, &tokens, &count, err);
     if (!status)
-        status = reserve_tokens(worker, p->tokens + encoding->count, err);
+        status = reserve_tokens(worker, p->tokens + count, err);
     if (status)
         return status;
-    for (size_t i = 0; i < encoding->count; i++) {
-        worker->ids[p->tokens + i] = encoding->tokens[i].id;
-        worker->type_ids[p->tokens + i] = encoding->tokens[i].type_id;
+    for (size_t i = 0; i < count; i++) {
+        worker->ids[p->tokens + i] = tokens[i].id;
+        worker->type_ids[p->tokens + i] = tokens[i].type_id;
     }
-    job->results[item->index].tokens = (uint32_t)encoding->count;
-    job->results[item->index].truncated = encoding->truncated != 0;
-    worker->truncated += encoding->truncated != 0;
+    worker->truncated += job->results[item->index].truncated;
     worker->vectors[p->num_seqs] = job->vectors[item->index];
-    p->tokens += encoding->count;
-    if (encoding->count > p->longest)
-        p->longest = encoding->count;
+    p->tokens += count;
+    if (count > p->longest)
+        p->longest = count;
     worker->cu_seqlens[++p->num_seqs] = (uint32_t)p->tokens;
     return RMR_OK;
 }
@@ -167,9 +211,9 @@ static void scatter(pack *p, rmr_status status, const rmr_error *error)
         } else if (!vector->finite) {
             rmr_error here;
             rmr_fail(&here, RMR_ERR_RANGE,
-                     "the model %s gave a vector that is not finite for input "
+                     "the model %s gave a value that is not finite for input "
                      "%zu",
-                     item->job->model->path, item->index);
+                     item->job->model->path, item->index / item->job->per_text);
             fail_item(worker, item, RMR_ERR_RANGE, &here);
         }
     }
@@ -187,8 +231,8 @@ static void run_pack(pack *p)
                        .longest = p->longest};
     rmr_error error;
     rmr_status status =
-        rmr_model_embed(model, &batch, worker->vectors, &worker->workspace,
-                        nobody_waits, p, &error);
+        rmr_model_run(model, &batch, worker->vectors, &worker->workspace,
+                      nobody_waits, p, &error);
     scatter(p, status, &error);
     if (!status) {
         worker->batches++;

@@ -7,6 +7,7 @@
 #include "common/base/alloc.h"
 #include "common/base/options.h"
 #include "common/runtime/engine.h"
+#include "common/runtime/texts.h"
 
 static void destroy_texts(rmr_job *job)
 {
@@ -14,38 +15,6 @@ static void destroy_texts(rmr_job *job)
 }
 
 static const rmr_job_kind embed_kind = {.destroy = destroy_texts};
-
-/* The list and the bytes of all texts in one block, and behind them those of
- * the prompt, which is made to point there; *bytes is its size. */
-static rmr_text *copy_texts(const rmr_text *texts, size_t count,
-                            rmr_text *prompt, size_t *bytes)
-{
-    size_t total;
-    if (!rmr_mul_size(count, sizeof *texts, &total) ||
-        !rmr_add_size(total, prompt->len, &total))
-        return NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (!rmr_add_size(total, texts[i].len, &total))
-            return NULL;
-    }
-    rmr_text *copy = rmr_malloc(total);
-    if (!copy)
-        return NULL;
-    char *bytes_at = (char *)(copy + count);
-    for (size_t i = 0; i < count; i++) {
-        if (texts[i].len)
-            memcpy(bytes_at, texts[i].data, texts[i].len);
-        copy[i].data = bytes_at;
-        copy[i].len = texts[i].len;
-        bytes_at += texts[i].len;
-    }
-    if (prompt->len)
-        memcpy(bytes_at, prompt->data, prompt->len);
-    if (prompt->data)
-        prompt->data = bytes_at;
-    *bytes = total;
-    return copy;
-}
 
 /* The caller's options over the defaults, as far as the caller knows them. */
 static rmr_embed_options complete_options(const rmr_embed_options *given)
@@ -61,9 +30,11 @@ static rmr_status fill_job(rmr_job *job, rmr_model *model,
                            rmr_embed_options *options, rmr_error *err)
 {
     size_t bytes = 0;
-    rmr_text *copy = copy_texts(texts, count, &options->prompt, &bytes);
+    rmr_text *copy = rmr_copy_texts(texts, count, &options->prompt, 1, &bytes);
     if (!copy)
         return rmr_fail_nomem(err, "the texts of a job");
+    if (options->prompt.data)
+        options->prompt = copy[count];
     job->data = copy;
     job->bytes = bytes;
     if (options->timeout_ms)
@@ -109,7 +80,7 @@ rmr_status rmr_embed(rmr_engine *engine, rmr_model *model,
         continue;
     status = rmr_job_result(job, err);
     if (!status) {
-        memcpy(embeddings, job->embeddings,
+        memcpy(embeddings, job->values,
                job->count * job->dim * sizeof *embeddings);
         if (results)
             memcpy(results, job->results, job->count * sizeof *results);

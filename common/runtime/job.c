@@ -57,6 +57,7 @@ rmr_job *rmr_job_new(const rmr_job_kind *kind, rmr_job_done *done, void *user)
         return NULL;
     }
     job->references = 1;
+    job->per_text = 1;
     job->kind = kind;
     job->done = done;
     job->user = user;
@@ -78,8 +79,13 @@ void rmr_job_release(rmr_job *job)
         job->kind->destroy(job);
     rmr_model_release(job->model);
     rmr_free(job->vectors);
-    rmr_free(job->embeddings);
+    rmr_free(job->values);
     rmr_free(job->results);
+    rmr_free(job->labels);
+    rmr_free(job->choices);
+    rmr_free(job->ranking);
+    rmr_free(job->entities);
+    rmr_free(job->entities_ends);
     pthread_cond_destroy(&job->wait_cond);
     pthread_mutex_destroy(&job->wait_lock);
     rmr_free(job);
@@ -144,44 +150,89 @@ static rmr_unit_length unit_length(const rmr_config *config,
                : RMR_UNIT_AFTER_CUT;
 }
 
+static const char *task_name(rmr_task task)
+{
+    switch (task) {
+    case RMR_TASK_CLASSIFY:
+        return "classification";
+    case RMR_TASK_TOKEN_CLASSIFY:
+        return "token classification";
+    default:
+        return "embedding";
+    }
+}
+
+rmr_status rmr_job_check_task(const rmr_model *model, rmr_task task,
+                              rmr_error *err)
+{
+    if (!model->arch) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "the model was opened for its tokenizer alone");
+    }
+    if (model->task != task) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "the model was opened for %s, not for %s",
+                        task_name(model->task), task_name(task));
+    }
+    return RMR_OK;
+}
+
+rmr_status rmr_job_reserve(rmr_job *job, rmr_model *model, rmr_task task,
+                           size_t count, size_t values, rmr_error *err)
+{
+    rmr_status status = rmr_job_check_task(model, task, err);
+    if (status)
+        return status;
+    job->values = rmr_malloc_array(values, sizeof *job->values);
+    job->vectors = rmr_calloc(count, sizeof *job->vectors);
+    job->results = rmr_calloc(count, sizeof *job->results);
+    if (!job->values || !job->vectors || !job->results)
+        return rmr_fail_nomem(err, "the results of a job");
+    job->model = rmr_model_retain(model);
+    job->num_texts = job->count = count;
+    return RMR_OK;
+}
+
+rmr_status rmr_job_set_rows(rmr_job *job, rmr_model *model, rmr_task task,
+                            size_t count, size_t dim, rmr_error *err)
+{
+    size_t values;
+    if (!rmr_mul_size(count, dim, &values))
+        return rmr_fail_nomem(err, "the results of a job");
+    rmr_status status = rmr_job_reserve(job, model, task, count, values, err);
+    if (status)
+        return status;
+    job->dim = dim;
+    for (size_t i = 0; i < count; i++)
+        job->vectors[i] = (rmr_vector){.dimensions = (uint32_t)dim,
+                                       .values = job->values + i * dim};
+    return RMR_OK;
+}
+
 rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
                              const rmr_text *texts, size_t count,
                              const rmr_embed_options *options, rmr_error *err)
 {
     const rmr_config *config = &model->config;
-    if (!model->arch) {
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "the model was opened for its tokenizer alone");
-    }
     uint32_t prompt_tokens = 0;
-    rmr_status status = check_options(options, config->dim, err);
+    rmr_status status = rmr_job_check_task(model, RMR_TASK_EMBED, err);
+    if (!status)
+        status = check_options(options, config->dim, err);
     if (!status)
         status = choose_prompt(job, model, options, err);
     if (!status)
         status =
             rmr_model_count_prompt(model, job->prompt, &prompt_tokens, err);
+    size_t dim = options->dimensions ? options->dimensions : config->dim;
+    if (!status)
+        status = rmr_job_set_rows(job, model, RMR_TASK_EMBED, count, dim, err);
     if (status)
         return status;
-    size_t dim = options->dimensions ? options->dimensions : config->dim;
-    size_t floats;
-    if (rmr_mul_size(count, dim, &floats))
-        job->embeddings = rmr_malloc_array(floats, sizeof(float));
-    job->vectors = rmr_malloc_array(count, sizeof *job->vectors);
-    job->results = rmr_calloc(count, sizeof *job->results);
-    if (!job->embeddings || !job->vectors || !job->results)
-        return rmr_fail_nomem(err, "the results of a job");
-    job->model = rmr_model_retain(model);
     job->texts = texts;
-    job->count = count;
-    job->dim = dim;
     job->truncate = options->truncate;
     for (size_t i = 0; i < count; i++) {
-        rmr_vector *vector = &job->vectors[i];
-        vector->dimensions = (uint32_t)dim;
-        vector->normalize = unit_length(config, options);
-        vector->prompt_tokens = prompt_tokens;
-        vector->values = job->embeddings + i * dim;
-        vector->finite = 0;
+        job->vectors[i].normalize = unit_length(config, options);
+        job->vectors[i].prompt_tokens = prompt_tokens;
     }
     return RMR_OK;
 }
@@ -230,13 +281,44 @@ rmr_status rmr_job_result(const rmr_job *job, rmr_error *err)
 
 const float *rmr_job_embeddings(const rmr_job *job, size_t *count, size_t *dim)
 {
-    *count = job->status ? 0 : job->count;
-    *dim = job->status ? 0 : job->dim;
-    return job->status ? NULL : job->embeddings;
+    int has = !job->status && job->model->task == RMR_TASK_EMBED &&
+              job->num_texts == job->count;
+    *count = has ? job->count : 0;
+    *dim = has ? job->dim : 0;
+    return has ? job->values : NULL;
 }
 
 const rmr_text_result *rmr_job_texts(const rmr_job *job, size_t *count)
 {
-    *count = job->status ? 0 : job->count;
+    *count = job->status ? 0 : job->num_texts;
     return job->status ? NULL : job->results;
+}
+
+const rmr_label_score *rmr_job_labels(const rmr_job *job, size_t text,
+                                      size_t *count)
+{
+    int has = !job->status && job->labels && text < job->num_texts;
+    *count = has ? job->num_labels : 0;
+    return has ? job->labels + text * job->num_labels : NULL;
+}
+
+const char *rmr_job_choice(const rmr_job *job, size_t text)
+{
+    int has = !job->status && job->choices && text < job->num_texts;
+    return has ? job->choices[text] : NULL;
+}
+
+const rmr_ranked *rmr_job_ranking(const rmr_job *job, size_t *count)
+{
+    *count = job->status ? 0 : job->num_ranked;
+    return job->status ? NULL : job->ranking;
+}
+
+const rmr_entity *rmr_job_entities(const rmr_job *job, size_t text,
+                                   size_t *count)
+{
+    int has = !job->status && job->entities && text < job->num_texts;
+    size_t first = has && text ? job->entities_ends[text - 1] : 0;
+    *count = has ? job->entities_ends[text] - first : 0;
+    return has ? job->entities + first : NULL;
 }

@@ -1,6 +1,7 @@
 /*
- * job.h - what an engine works on: a list of texts for one model, cut into
- * batches as threads come free. Only the runtime and the HTTP bodies see this.
+ * job.h - what an engine works on: a list of sequences for one model, cut into
+ * batches as threads come free, and what its task makes of them. Only the
+ * runtime and the HTTP bodies see this.
  *
  * A job's life: PENDING until a thread has prepared it (or from the start
  * READY), READY while texts are left to hand out or to come back, FINAL.
@@ -25,9 +26,10 @@ typedef enum rmr_job_state {
 /* What makes a kind of job special; any of them may be NULL. All run without
  * the engine's lock, `prepare` and `finish` on a compute thread. */
 typedef struct rmr_job_kind {
-    /* Makes the texts known, through rmr_job_set_texts. Called once. */
+    /* Makes the sequences known, through rmr_job_reserve. Called once. */
     rmr_status (*prepare)(rmr_job *job, rmr_error *err);
-    /* The result is final in all but name: write the reply. Called once. */
+    /* The values are final: make the task's results, or a reply, of them.
+     * May still fail the job. Called once. */
     void (*finish)(rmr_job *job);
     /* Frees `data`. */
     void (*destroy)(rmr_job *job);
@@ -41,14 +43,21 @@ struct rmr_job {
     void *user;
 
     /* Set before the job is READY, then constant. */
-    rmr_model *model;      /* retained */
-    const rmr_text *texts; /* [count], owned: by the job or by `data` */
+    rmr_model *model; /* retained */
+    /* The sequences: a text each, or a pair; or, where there are windows, those
+     * of tokens. Owned by `data`. */
     size_t count;
-    rmr_vector *vectors;      /* [count] */
-    float *embeddings;        /* [count, dim] */
+    const rmr_text *texts;     /* [count] */
+    const rmr_text *seconds;   /* [count], or NULL */
+    const rmr_window *windows; /* [count], or NULL */
+    const rmr_token *tokens;
+    size_t per_text;     /* sequences for each of the caller's texts, in turn */
+    rmr_vector *vectors; /* [count] */
+    float *values;       /* that they lie in: [count, dim] of texts and pairs */
     rmr_text_result *results; /* [count] */
     size_t dim;
     rmr_truncate truncate;
+    rmr_truncate_strategy strategy; /* of pairs */
     rmr_text prompt;      /* before each text; the model's, or as the texts */
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
     uint64_t bytes;       /* of texts and, over HTTP, results and reply */
@@ -64,6 +73,16 @@ struct rmr_job {
     rmr_error error;
     rmr_job *queue_next, *queue_prev;
 
+    /* What `finish` made, where the task has it, of each of num_texts texts. */
+    size_t num_texts;        /* whose results lie first in `results` */
+    rmr_label_score *labels; /* [num_texts, num_labels], best first */
+    size_t num_labels;
+    const char **choices; /* [num_texts], zero-shot's */
+    rmr_ranked *ranking;  /* [num_ranked], best first */
+    size_t num_ranked;
+    rmr_entity *entities;  /* of all texts, one after another: */
+    size_t *entities_ends; /* [num_texts] */
+
     _Atomic int canceled; /* read between layers, without the lock */
 
     pthread_mutex_t wait_lock; /* for is_final */
@@ -74,10 +93,26 @@ struct rmr_job {
 /* A job with one reference, of 0 texts. NULL: out of memory. */
 rmr_job *rmr_job_new(const rmr_job_kind *kind, rmr_job_done *done, void *user);
 
+/* Whether a model was opened for the task. Errors: UNSUPPORTED. */
+rmr_status rmr_job_check_task(const rmr_model *model, rmr_task task,
+                              rmr_error *err);
+
 /*
- * Gives a job its texts (which must live as long as it) and everything that
- * depends on them. options must be complete. Errors: UNSUPPORTED (the model is
- * a tokenizer alone), RANGE, NOMEM.
+ * Gives a job its model and room for `count` sequences with so many values in
+ * all, whose vectors are for the caller to fill, unless rmr_job_set_rows does.
+ * Errors: those of rmr_job_check_task, NOMEM.
+ */
+rmr_status rmr_job_reserve(rmr_job *job, rmr_model *model, rmr_task task,
+                           size_t count, size_t values, rmr_error *err);
+
+/* rmr_job_reserve for sequences with `dim` values each. */
+rmr_status rmr_job_set_rows(rmr_job *job, rmr_model *model, rmr_task task,
+                            size_t count, size_t dim, rmr_error *err);
+
+/*
+ * Gives a job texts to embed (which must live as long as it) and everything
+ * that depends on them. options must be complete. Errors: UNSUPPORTED (the
+ * model is not for that), RANGE, NOMEM.
  */
 rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
                              const rmr_text *texts, size_t count,

@@ -30,11 +30,16 @@ static void take_out(rmr_engine *engine, rmr_job *job)
     job->queue_next = job->queue_prev = NULL;
 }
 
-/* Tokens that a text will about have: a token is some four bytes of English,
- * and the model takes no more than max_tokens, if that is not 0. */
+/* Tokens that a sequence will about have, unless it has them already: a token
+ * is some four bytes of English, and the model takes no more than max_tokens,
+ * if that is not 0. */
 static uint64_t estimate(const rmr_job *job, size_t index)
 {
+    if (job->windows)
+        return job->windows[index].end - job->windows[index].start;
     uint64_t tokens = job->texts[index].len / 4 + 2;
+    if (job->seconds)
+        tokens += job->seconds[index].len / 4 + 1;
     uint64_t limit = job->model->config.max_tokens;
     return !limit || tokens < limit ? tokens : limit;
 }

@@ -18,6 +18,7 @@ typedef struct entry {
     rmr_identity id;
     rmr_dtype dtype;
     int tokenizer_only;
+    rmr_task task;
     char pooling[RMR_POOLING_CHARS]; /* "": none was asked for */
     rmr_model *model;
     struct entry *next;
@@ -48,6 +49,7 @@ static entry *find(const rmr_identity *id, const rmr_model_options *options)
     for (entry *e = entries; e; e = e->next) {
         if (e->dtype == options->dtype &&
             e->tokenizer_only == options->tokenizer_only &&
+            e->task == options->task &&
             strcmp(e->pooling, options->pooling ? options->pooling : "") == 0 &&
             e->id.num_files == id->num_files &&
             e->id.digest[0] == id->digest[0] &&
@@ -78,11 +80,27 @@ static rmr_status open_entry(entry **out, const rmr_identity *id,
     added->id = *id;
     added->dtype = options->dtype;
     added->tokenizer_only = options->tokenizer_only;
+    added->task = options->task;
     snprintf(added->pooling, sizeof added->pooling, "%s",
              options->pooling ? options->pooling : "");
     added->next = entries;
     entries = added;
     *out = added;
+    return RMR_OK;
+}
+
+static rmr_status check_task(const rmr_model_options *options, rmr_error *err)
+{
+    if ((unsigned)options->task > RMR_TASK_TOKEN_CLASSIFY) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED, "task %d is not supported",
+                        (int)options->task);
+    }
+    if (options->task != RMR_TASK_EMBED &&
+        (options->tokenizer_only || options->pooling)) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "pooling and tokenizer_only go with no task but "
+                        "embedding");
+    }
     return RMR_OK;
 }
 
@@ -111,7 +129,7 @@ static rmr_status read_options(rmr_model_options *full,
                         "sha256 is that of the weights, which tokenizer_only "
                         "does not open");
     }
-    return RMR_OK;
+    return check_task(full, err);
 }
 
 rmr_status rmr_model_open(rmr_model **out, const char *path,

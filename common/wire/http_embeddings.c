@@ -379,7 +379,7 @@ static int put_base64(exchange *x, const float *vector, size_t dim)
 
 static int put_embedding(exchange *x, const rmr_job *job, size_t i)
 {
-    const float *vector = job->embeddings + i * job->dim;
+    const float *vector = job->values + i * job->dim;
     int done = put_format(x,
                           "%s{\"object\":\"embedding\",\"index\":%zu,"
                           "\"embedding\":",

@@ -101,8 +101,8 @@ static void run(const rmr_model *model)
     CHECK(values != NULL);
     rmr_vector vectors[] = {{hidden, RMR_UNIT_AFTER_CUT, 0, values, 0},
                             {hidden, RMR_UNIT_NEVER, 0, values + hidden, 0}};
-    CHECK(!rmr_model_embed(model, &batch, vectors, &workspace, never, NULL,
-                           &err));
+    CHECK(
+        !rmr_model_run(model, &batch, vectors, &workspace, never, NULL, &err));
     for (size_t s = 0; s < 2; s++) {
         for (uint32_t i = 0; vectors[s].finite && i < hidden; i++)
             CHECK(isfinite(vectors[s].values[i]));

@@ -259,8 +259,8 @@ static size_t tiers_here(uint32_t masks[MAX_TIERS])
 static void embed(const rmr_model *model, pack *p, rmr_workspace *workspace)
 {
     rmr_error err = {0};
-    expect_ok(rmr_model_embed(model, &p->batch, p->vectors, workspace, never,
-                              NULL, &err),
+    expect_ok(rmr_model_run(model, &p->batch, p->vectors, workspace, never,
+                            NULL, &err),
               &err);
 }
 
@@ -590,14 +590,14 @@ static void test_stop_abandons_the_pass(void **state)
     for (int layer = 0; layer < 5; layer++) {
         int left = layer;
         fill(&p, &tiny->options, lengths, LENGTH(lengths), 1, &seed);
-        expect_failure(rmr_model_embed(model, &p.batch, p.vectors, &workspace,
-                                       stop_at, &left, &err),
+        expect_failure(rmr_model_run(model, &p.batch, p.vectors, &workspace,
+                                     stop_at, &left, &err),
                        &err, RMR_ERR_CANCELED, "canceled");
         assert_true(p.out[0][0] == 0 && p.out[1][0] == 0);
     }
     int left = 5;
-    expect_ok(rmr_model_embed(model, &p.batch, p.vectors, &workspace, stop_at,
-                              &left, &err),
+    expect_ok(rmr_model_run(model, &p.batch, p.vectors, &workspace, stop_at,
+                            &left, &err),
               &err);
     check_pack(tiny, &p);
     rmr_workspace_free(&workspace);
@@ -646,8 +646,8 @@ static void test_no_memory_for_a_batch(void **state)
     pack p;
     fill(&p, &tiny->options, lengths, LENGTH(lengths), 1, &seed);
     rmr_alloc_fail_at(1, 0);
-    expect_failure(rmr_model_embed(model, &p.batch, p.vectors, &workspace,
-                                   never, NULL, &err),
+    expect_failure(rmr_model_run(model, &p.batch, p.vectors, &workspace, never,
+                                 NULL, &err),
                    &err, RMR_ERR_NOMEM, "batch");
     assert_null(workspace.bytes);
     assert_int_equal(workspace.capacity, 0);

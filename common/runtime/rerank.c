@@ -1,0 +1,125 @@
+/*
+ * rerank.c - how well documents answer a query, by a cross-encoder. It must
+ * never give out a score that is not finite.
+ */
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/options.h"
+#include "common/runtime/tasks.h"
+#include "common/runtime/texts.h"
+
+void rmr_rerank_options_init(rmr_rerank_options *options)
+{
+    memset(options, 0, sizeof *options);
+    options->size = sizeof *options;
+}
+
+typedef struct reranking {
+    rmr_text *documents; /* owned, with the query behind them */
+    rmr_text *queries;   /* owned: the same one as often */
+    rmr_scores scores;
+} reranking;
+
+static void finish(rmr_job *job)
+{
+    const reranking *r = job->data;
+    for (size_t i = 0; i < job->count && !job->status; i++) {
+        if (!rmr_score(r->scores, 1, &job->values[i]))
+            rmr_job_fail_score(job, i);
+        job->ranking[i] = (rmr_ranked){i, job->values[i]};
+    }
+    if (!job->status)
+        rmr_sort_ranking(job->ranking, job->count);
+}
+
+static void destroy(rmr_job *job)
+{
+    reranking *r = job->data;
+    rmr_free(r->documents);
+    rmr_free(r->queries);
+    rmr_free(r);
+}
+
+static const rmr_job_kind rerank_kind = {.finish = finish, .destroy = destroy};
+
+static rmr_status check_model(const rmr_model *model, rmr_error *err)
+{
+    if (model->head->labels.count != 1) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s: a model that reranks has one label, and this one "
+                        "has %zu",
+                        model->path, model->head->labels.count);
+    }
+    if (!model->takes_pairs) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s: its tokenizer makes no sequence of two texts that "
+                        "the model takes",
+                        model->path);
+    }
+    return RMR_OK;
+}
+
+static rmr_status copy_texts(rmr_job *job, rmr_text query,
+                             const rmr_text *documents, rmr_error *err)
+{
+    reranking *r = job->data;
+    size_t bytes;
+    r->documents = rmr_copy_texts(documents, job->count, &query, 1, &bytes);
+    r->queries = rmr_malloc_array(job->count, sizeof *r->queries);
+    job->ranking = rmr_malloc_array(job->count, sizeof *job->ranking);
+    if (!r->documents || !r->queries || !job->ranking)
+        return rmr_fail_nomem(err, "the texts of a job");
+    for (size_t i = 0; i < job->count; i++)
+        r->queries[i] = r->documents[job->count];
+    job->bytes = bytes;
+    job->texts = r->queries;
+    job->seconds = r->documents;
+    return RMR_OK;
+}
+
+static rmr_status fill_job(rmr_job *job, rmr_model *model, rmr_text query,
+                           const rmr_text *documents, size_t count,
+                           const rmr_rerank_options *options, rmr_error *err)
+{
+    reranking *r = job->data;
+    rmr_status status =
+        rmr_job_set_rows(job, model, RMR_TASK_CLASSIFY, count, 1, err);
+    if (!status)
+        status = check_model(model, err);
+    if (!status)
+        status = rmr_check_truncate(options->truncate, err);
+    if (!status)
+        status = copy_texts(job, query, documents, err);
+    if (status)
+        return status;
+    r->scores = options->raw ? RMR_SCORES_RAW : model->head->rank_scores;
+    job->truncate = options->truncate;
+    job->num_ranked =
+        options->top_n && options->top_n < count ? options->top_n : count;
+    return RMR_OK;
+}
+
+rmr_status rmr_rerank_start(rmr_engine *engine, rmr_model *model,
+                            rmr_text query, const rmr_text *documents,
+                            size_t count, const rmr_rerank_options *options,
+                            rmr_job_done *done, void *user, rmr_job **out,
+                            rmr_error *err)
+{
+    rmr_rerank_options full;
+    *out = NULL;
+    rmr_rerank_options_init(&full);
+    rmr_read_options(&full, options);
+    reranking *r = rmr_calloc(1, sizeof *r);
+    if (!r)
+        return rmr_fail_nomem(err, "a job");
+    rmr_job *job;
+    rmr_status status =
+        rmr_task_new(&job, &rerank_kind, r, count, done, user, err);
+    if (status) {
+        rmr_free(r);
+        return status;
+    }
+    status = fill_job(job, model, query, documents, count, &full, err);
+    return rmr_task_submit(engine, job, status, full.timeout_ms, out, err);
+}

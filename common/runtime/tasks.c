@@ -1,0 +1,96 @@
+/*
+ * tasks.c - what the tasks of remora.h share. It must never leave a job behind
+ * that was not handed over.
+ */
+#include "common/runtime/tasks.h"
+
+#include <stdlib.h>
+
+rmr_status rmr_task_new(rmr_job **out, const rmr_job_kind *kind, void *data,
+                        size_t count, rmr_job_done *done, void *user,
+                        rmr_error *err)
+{
+    *out = NULL;
+    if (!count)
+        return rmr_fail(err, RMR_ERR_RANGE, "there must be at least one text");
+    *out = rmr_job_new(kind, done, user);
+    if (!*out)
+        return rmr_fail_nomem(err, "a job");
+    (*out)->data = data;
+    return RMR_OK;
+}
+
+rmr_status rmr_task_submit(rmr_engine *engine, rmr_job *job, rmr_status status,
+                           uint64_t timeout_ms, rmr_job **out, rmr_error *err)
+{
+    *out = NULL;
+    if (!status && timeout_ms)
+        job->deadline_ns = rmr_deadline_ns(timeout_ms);
+    if (!status)
+        status = rmr_engine_submit(engine, job, err);
+    if (status)
+        rmr_job_release(job);
+    else
+        *out = job;
+    return status;
+}
+
+rmr_status rmr_check_truncate(rmr_truncate truncate, rmr_error *err)
+{
+    if ((unsigned)truncate <= RMR_TRUNCATE_NONE)
+        return RMR_OK;
+    return rmr_fail(err, RMR_ERR_RANGE, "truncate has no value %d",
+                    (int)truncate);
+}
+
+static int order(float a, float b, size_t index_a, size_t index_b)
+{
+    if (a != b)
+        return a > b ? -1 : 1;
+    return index_a < index_b ? -1 : index_a > index_b;
+}
+
+static int order_labels(const void *a, const void *b)
+{
+    const rmr_label_score *x = a, *y = b;
+    return order(x->score, y->score, x->index, y->index);
+}
+
+void rmr_sort_labels(rmr_label_score *labels, size_t count)
+{
+    qsort(labels, count, sizeof *labels, order_labels);
+}
+
+static int order_ranking(const void *a, const void *b)
+{
+    const rmr_ranked *x = a, *y = b;
+    return order(x->score, y->score, x->index, y->index);
+}
+
+void rmr_sort_ranking(rmr_ranked *ranking, size_t count)
+{
+    qsort(ranking, count, sizeof *ranking, order_ranking);
+}
+
+void rmr_job_fail_score(rmr_job *job, size_t text)
+{
+    rmr_error error;
+    rmr_status status =
+        rmr_fail(&error, RMR_ERR_RANGE,
+                 "the model %s gave a score that is not finite for input %zu",
+                 job->model->path, text);
+    rmr_job_fail(job, status, &error);
+}
+
+void rmr_job_merge_results(rmr_job *job, size_t num_texts)
+{
+    for (size_t t = 0; t < num_texts; t++) {
+        rmr_text_result merged = {0};
+        for (size_t i = 0; i < job->per_text; i++) {
+            merged.tokens += job->results[t * job->per_text + i].tokens;
+            merged.truncated |= job->results[t * job->per_text + i].truncated;
+        }
+        job->results[t] = merged;
+    }
+    job->num_texts = num_texts;
+}
