@@ -167,8 +167,8 @@ RMR_API rmr_status rmr_model_open(rmr_model **out, const char *path,
                                   const rmr_model_options *options,
                                   rmr_error *err);
 
-/* The task that a directory's config.json names a head for, which is embedding
- * where it names none, or there is no such file. Errors: IO, FORMAT, NOMEM. */
+/* The task that a directory's config.json names a head for: embedding where it
+ * names none, or cannot be read. Errors: FORMAT, NOMEM. */
 RMR_API rmr_status rmr_model_find_task(const char *path, rmr_task *task,
                                        rmr_error *err);
 

@@ -29,10 +29,10 @@ static const char help[] =
     "                    this process may use)\n"
     "  --help            this text\n"
     "\n"
-    "Lines are read as remora embed reads them. A text with more tokens than\n"
-    "the model takes is cut at its end without --windows; how many were is "
-    "said on standard\n"
-    "error. FILE may be - for the standard one.\n";
+    "Lines are read as remora embed reads them. Without --windows a text with\n"
+    "more tokens than the model takes is cut at its end; how many were is "
+    "said\n"
+    "on standard error. FILE may be - for the standard one.\n";
 
 static int ner_main(int argc, char **argv);
 

@@ -341,30 +341,30 @@ void rmr_model_get_info(const rmr_model *model, rmr_model_info *info)
 {
     const rmr_config *config = &model->config;
     const rmr_weights *weights = model->weights;
-    rmr_model_info full = {
-        .size = info->size,
-        .path = model->path,
-        .architecture = config->model_type,
-        .dtype = model->dtype,
-        .pooling = config->pooling.name,
-        .pooling_guessed = config->pooling_guessed,
-        .normalize = config->normalize,
-        .dim = config->dim,
-        .max_tokens = config->max_tokens,
-        .vocab_size = config->vocab_size,
-        .num_layers = config->num_hidden_layers,
-        .num_heads = config->num_attention_heads,
-        .hidden_size = config->hidden_size,
-        .num_parameters = (weights ? rmr_weights_num_parameters(weights) : 0) +
-                          rmr_sentence_num_parameters(&model->sentence),
-        .bytes = (weights ? rmr_weights_bytes(weights) : 0) +
-                 rmr_sentence_bytes(&model->sentence),
-        .similarity = config->similarity,
-        .default_prompt =
-            model->prompts.chosen ? model->prompts.chosen->name : NULL,
-        .task = model->task,
-        .num_labels = model->head ? (uint32_t)model->head->labels.count : 0,
-    };
+    rmr_model_info full;
+    memset(&full, 0, sizeof full); /* what is between its fields, too */
+    full.size = info->size;
+    full.path = model->path;
+    full.architecture = config->model_type;
+    full.dtype = model->dtype;
+    full.pooling = config->pooling.name;
+    full.pooling_guessed = config->pooling_guessed;
+    full.normalize = config->normalize;
+    full.dim = config->dim;
+    full.max_tokens = config->max_tokens;
+    full.vocab_size = config->vocab_size;
+    full.num_layers = config->num_hidden_layers;
+    full.num_heads = config->num_attention_heads;
+    full.hidden_size = config->hidden_size;
+    full.num_parameters = (weights ? rmr_weights_num_parameters(weights) : 0) +
+                          rmr_sentence_num_parameters(&model->sentence);
+    full.bytes = (weights ? rmr_weights_bytes(weights) : 0) +
+                 rmr_sentence_bytes(&model->sentence);
+    full.similarity = config->similarity;
+    full.default_prompt =
+        model->prompts.chosen ? model->prompts.chosen->name : NULL;
+    full.task = model->task;
+    full.num_labels = model->head ? (uint32_t)model->head->labels.count : 0;
     memcpy(info, &full, info->size < sizeof full ? info->size : sizeof full);
 }
 
@@ -382,6 +382,8 @@ rmr_status rmr_model_find_task(const char *path, rmr_task *task, rmr_error *err)
 {
     rmr_head_kind kind = RMR_HEAD_NONE;
     rmr_status status = rmr_head_find(&kind, path, err);
+    if (status == RMR_ERR_IO)
+        status = RMR_OK; /* opening the model says what is missing */
     *task = kind == RMR_HEAD_CLASSIFY ? RMR_TASK_CLASSIFY
             : kind == RMR_HEAD_TOKENS ? RMR_TASK_TOKEN_CLASSIFY
                                       : RMR_TASK_EMBED;

@@ -153,7 +153,7 @@ static rmr_status prepare(rmr_job *job, rmr_error *err)
         return rmr_fail_nomem(err, "the tokens of a job");
     for (size_t i = 0; i < t->num_texts && !status; i++) {
         status = encode(t, i, &encoding, err);
-        truncated[i] = encoding.truncated != 0;
+        truncated[i] = encoding.truncated && !t->options.windows;
         t->windows_ends[i] = t->num_windows;
     }
     rmr_encoding_free(&encoding);

@@ -8,11 +8,14 @@ import re
 import pytest
 
 WITH_MODEL = [
-    "embed", "tokenize", "detokenize", "chunk", "inspect", "bench", "quantize"
+    "embed", "classify", "zero-shot", "rerank", "ner", "tokenize",
+    "detokenize", "chunk", "inspect", "bench", "quantize"
 ]
 # What stands after MODEL, of a command that wants more than that.
 SECOND = {"quantize": ["out"]}
 COMMANDS = [*WITH_MODEL, "kernels"]
+# Options that a command cannot do without.
+NEEDED = {"zero-shot": ["--labels", "A,B,C"], "rerank": ["--query", "Q"]}
 
 
 def test_no_command(remora):
@@ -20,8 +23,9 @@ def test_no_command(remora):
     assert done.code == 2
     assert done.out == ""
     assert done.err == (
-        "remora: a command is needed: embed, tokenize, detokenize, chunk, "
-        "inspect, bench, quantize or kernels; see remora --help\n"
+        "remora: a command is needed: embed, classify, zero-shot, rerank, "
+        "ner, tokenize, detokenize, chunk, inspect, bench, quantize or "
+        "kernels; see remora --help\n"
     )
 
 
@@ -30,7 +34,8 @@ def test_unknown_command(remora):
     assert done.code == 2
     assert done.err == (
         'remora: there is no command "embd": the commands are embed, '
-        "tokenize, detokenize, chunk, inspect, bench, quantize and kernels; "
+        "classify, zero-shot, rerank, ner, tokenize, detokenize, chunk, "
+        "inspect, bench, quantize and kernels; "
         "see remora --help\n"
     )
 
@@ -58,7 +63,8 @@ def test_help_of_command(remora, name, option):
     done = remora(name, *model, option)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(
-        " ".join(["usage: remora", name, *map(str.upper, model), "[options]"])
+        " ".join(["usage: remora", name, *map(str.upper, model),
+                  *NEEDED.get(name, []), "[options]"])
     )
     assert "--help" in done.out
     assert all(len(line) <= 80 for line in done.out.splitlines())
@@ -67,6 +73,15 @@ def test_help_of_command(remora, name, option):
 OPTIONS = {
     "embed": "--input --jsonl --format --output --dtype --threads "
              "--dimensions --no-normalize --pooling --prompt-name --prompt",
+    "classify": "--input --jsonl --output --dtype --threads --top-k "
+                "--function",
+    "zero-shot": "--labels --template --multi-label --top-k --threshold "
+                 "--margin --default --input --jsonl --output --dtype "
+                 "--threads",
+    "rerank": "--query --top-n --raw --input --jsonl --output --dtype "
+              "--threads",
+    "ner": "--aggregation --windows --stride --input --jsonl --output "
+           "--dtype --threads",
     "tokenize": "--input --jsonl --pair --max-tokens --no-truncate --stride "
                 "--offsets",
     "detokenize": "--input --skip-special",
@@ -193,7 +208,8 @@ def test_dtype_refused(remora, name, dtype):
 @pytest.mark.parametrize("name", WITH_MODEL)
 def test_model_not_there(remora, tmp_path, name):
     path = tmp_path / "no-such-model"
-    done = remora(name, path, *[tmp_path / n for n in SECOND.get(name, [])])
+    done = remora(name, path, *NEEDED.get(name, []),
+                  *[tmp_path / n for n in SECOND.get(name, [])])
     assert done.code == 1
     assert done.out == ""
     assert done.err.startswith("remora: ")

@@ -123,6 +123,32 @@ def tokenizer():
     }
 
 
+def write_head(directory, task, labels, **config):
+    """Makes a directory with a head in place of pooling; returns it. task:
+    "SequenceClassification" or "TokenClassification"."""
+    write(directory, pooling=False)
+    read = json.loads((directory / "config.json").read_text())
+    write_json(directory / "config.json", {
+        **read, "architectures": ["BertFor" + task],
+        "id2label": {str(i): label for i, label in enumerate(labels)},
+        **config,
+    })
+    write_json(directory / "tokenizer_config.json",
+               {"model_max_length": MAX_TOKENS})
+    rng = np.random.default_rng(11)
+    named = {"bert." + name: array
+             for name, array in tensors(np.random.default_rng(7)).items()}
+    heads = {"classifier": len(labels)}
+    if task == "SequenceClassification":
+        heads["bert.pooler.dense"] = HIDDEN
+    for name, size in heads.items():
+        named[name + ".weight"] = rng.normal(
+            0, 0.5, (size, HIDDEN)).astype(np.float32)
+        named[name + ".bias"] = rng.normal(0, 0.5, size).astype(np.float32)
+    write_safetensors(directory / "model.safetensors", named)
+    return directory
+
+
 def write(directory, pooling=True):
     """Makes the directory; returns it. pooling: with 1_Pooling and
     2_Normalize."""

@@ -420,6 +420,99 @@ static void heads(void **state)
     }
 }
 
+/* -------------------------------------------------------------------- tasks
+ */
+
+static rmr_model *tasked;
+
+/* What the model was opened for; of the embedder and of a model with one label,
+ * zero-shot and reranking. */
+static rmr_status start_task(rmr_engine *engine, rmr_zero_shot **zero_shot,
+                             rmr_job **job, rmr_error *err)
+{
+    const rmr_candidate labels[] = {{.name = "fish"}, {.name = "card"}};
+    rmr_model_info info = {.size = sizeof info};
+    rmr_model_get_info(tasked, &info);
+    if (info.task == RMR_TASK_TOKEN_CLASSIFY)
+        return rmr_token_classify_start(engine, tasked, texts, TEXTS, NULL,
+                                        NULL, NULL, job, err);
+    if (info.num_labels == 1)
+        return rmr_rerank_start(engine, tasked, texts[0], texts, TEXTS, NULL,
+                                NULL, NULL, job, err);
+    if (info.num_labels == 2)
+        return rmr_classify_start(engine, tasked, texts, TEXTS, NULL, NULL,
+                                  NULL, job, err);
+    rmr_status status =
+        rmr_zero_shot_new(zero_shot, tasked, labels, 2, NULL, err);
+    if (!status)
+        status = rmr_zero_shot_start(engine, *zero_shot, texts, TEXTS,
+                                     RMR_TRUNCATE_END, 0, NULL, NULL, job, err);
+    return status;
+}
+
+static rmr_status run_task(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_job *job = NULL;
+    rmr_zero_shot *zero_shot = NULL;
+    rmr_engine *engine = start_engine(1);
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status = start_task(engine, &zero_shot, &job, &err);
+    if (!status) {
+        rmr_job_wait(job, UINT64_MAX);
+        status = rmr_job_result(job, &err);
+    }
+    stop_failing();
+    check_error(status, &err);
+    rmr_job_release(job);
+    rmr_zero_shot_release(zero_shot);
+    rmr_engine_stop(engine);
+    return status;
+}
+
+static rmr_status open_task(rmr_model **model, rmr_task task, rmr_error *err)
+{
+    rmr_model_options options;
+    rmr_model_options_init(&options);
+    options.task = task;
+    return rmr_model_open(model, headed->directory, &options, err);
+}
+
+static void fail_task(rmr_task task, const tiny_options *options)
+{
+    rmr_error err;
+    headed = tiny_model_new(options);
+    assert_int_equal(open_task(&tasked, task, &err), RMR_OK);
+    unsigned count = fail_each(run_task, 0);
+    assert_in_range(count, 10, 60);
+    assert_int_equal(fail_each(run_task, 1), count);
+    rmr_model_release(tasked);
+    tiny_model_free(headed);
+}
+
+static void tasks(void **state)
+{
+    (void)state;
+    static const char classifier[] = "BertForSequenceClassification";
+    fail_task(RMR_TASK_EMBED, &(tiny_options){.hidden_size = HIDDEN});
+    fail_task(RMR_TASK_CLASSIFY,
+              &(tiny_options){.head = classifier,
+                              .num_labels = 1,
+                              .config = ", \"num_labels\": 1"});
+    fail_task(RMR_TASK_CLASSIFY,
+              &(tiny_options){.head = classifier,
+                              .num_labels = 2,
+                              .config = ", \"num_labels\": 2"});
+    fail_task(RMR_TASK_CLASSIFY,
+              &(tiny_options){.head = classifier,
+                              .config = ", \"id2label\": {\"0\": \"neutral\", "
+                                        "\"1\": \"contradiction\", \"2\": "
+                                        "\"entailment\"}"});
+    fail_task(RMR_TASK_TOKEN_CLASSIFY,
+              &(tiny_options){.head = "BertForTokenClassification",
+                              .config = ", \"num_labels\": 3"});
+}
+
 /* ----------------------------------------------------------------- modules */
 
 #define MODULE(type, path)                                                     \
@@ -603,6 +696,7 @@ int main(void)
         cmocka_unit_test(tokens),
         cmocka_unit_test(quantize),
         cmocka_unit_test(heads),
+        cmocka_unit_test(tasks),
         cmocka_unit_test(modules),
         cmocka_unit_test(static_embeddings),
         cmocka_unit_test(a_job_allocates_five_blocks),

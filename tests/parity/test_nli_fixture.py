@@ -1,11 +1,12 @@
-"""The fixture of the real NLI model, and how that model is made: that the
-fixture is of the model and the tokenizer that are there, and that the reader
-of ONNX files takes exactly what is in one. It must never accept a fixture that
+"""The real NLI model: that the library gives the reference's scores of labels,
+that their fixture is of the model and the tokenizer that are there, and that
+the reader of ONNX files takes exactly what is in one. It must never accept a fixture that
 was made with other tokens than tokenizer.json's.
 """
 
 import hashlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -99,6 +100,52 @@ def test_model_routes(zero_shot):
     for text, (label, score) in ROUTES.items():
         assert found[text][0] == label
         assert abs(found[text][1] - score) < 5e-4
+
+
+def command_scores(build, nli_dir, rows, dtype):
+    """What the command says of rows that differ in nothing but their text."""
+    row = rows[0]
+    arguments = ["--labels", ",".join(row["labels"]), "--template",
+                 row["template"], "--dtype", dtype, "--jsonl", "text"]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    done = subprocess.run(
+        [build / "remora", "zero-shot", nli_dir, *arguments]
+        + ["--multi-label"] * row["multi_label"], input=lines.encode(),
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def groups(zero_shot):
+    found = {}
+    for row in zero_shot:
+        key = row["template"], row["multi_label"], frozenset(row["labels"])
+        found.setdefault(key, []).append(row)
+    return found.values()
+
+
+def test_scores_are_those_of_the_pipeline(build, nli_dir, zero_shot):
+    for rows in groups(zero_shot):
+        for row, found in zip(rows, command_scores(
+                build, nli_dir, rows, "f32"), strict=True):
+            assert found["labels"] == row["labels"]
+            assert np.abs(np.subtract(found["scores"],
+                                      row["scores"])).max() <= 1e-5
+
+
+# Largest difference of a score; every route stays.
+NARROW = {"bf16": 0.03, "int8": 0.08}
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_fewer_bits_route_the_same(build, nli_dir, zero_shot, dtype):
+    rows = [row for row in zero_shot if row["text"] in ROUTES
+            and row["template"] == TEMPLATE and not row["multi_label"]]
+    assert len(rows) == len(ROUTES)
+    for row, found in zip(rows, command_scores(build, nli_dir, rows, dtype)):
+        exact = dict(zip(row["labels"], row["scores"]))
+        near = dict(zip(found["labels"], found["scores"]))
+        assert found["choice"] == ROUTES[row["text"]][0]
+        assert max(abs(near[k] - exact[k]) for k in exact) <= NARROW[dtype]
 
 
 # ------------------------------------------------------------- the ONNX reader
