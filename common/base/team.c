@@ -161,7 +161,8 @@ static void wait_for_helpers(const rmr_team *team, size_t units)
     }
 }
 
-void rmr_team_run(rmr_team *team, size_t count, rmr_team_task *task, void *context)
+void rmr_team_run(rmr_team *team, size_t count, rmr_team_task *task,
+                  void *context)
 {
     if (!team || count < 2) {
         for (size_t unit = 0; unit < count; unit++)

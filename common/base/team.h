@@ -42,7 +42,8 @@ unsigned rmr_team_members(const rmr_team *team);
  * wrote is visible to the caller, and to every unit of later phases. Without a
  * team (NULL), all of it runs here, in order. A task must not run a phase.
  */
-void rmr_team_run(rmr_team *team, size_t count, rmr_team_task *task, void *context);
+void rmr_team_run(rmr_team *team, size_t count, rmr_team_task *task,
+                  void *context);
 
 /* ------------------------------------------------------------- any thread */
 
