@@ -91,6 +91,14 @@ typedef enum rmr_similarity {
     RMR_SIMILARITY_MANHATTAN  /* less the sum of the differences */
 } rmr_similarity;
 
+/* What a model is opened for. */
+typedef enum rmr_task {
+    RMR_TASK_EMBED = 0,     /* vectors of texts */
+    RMR_TASK_CLASSIFY,      /* a score of each label, for a text or for a pair
+                             * of texts: also zero-shot by entailment, rerank */
+    RMR_TASK_TOKEN_CLASSIFY /* labels of the stretches of a text */
+} rmr_task;
+
 /* Reads "f32", "bf16", "int8" or "int4" into *dtype. UNSUPPORTED for any other
  * name. */
 RMR_API rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype,
@@ -98,6 +106,14 @@ RMR_API rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype,
 
 /* "f32", "bf16", "int8", "int4". */
 RMR_API const char *rmr_dtype_name(rmr_dtype dtype);
+
+/* Reads "embed", "classify" or "token_classify" into *task. UNSUPPORTED for any
+ * other name. */
+RMR_API rmr_status rmr_task_parse(const char *name, rmr_task *task,
+                                  rmr_error *err);
+
+/* "embed", "classify", "token_classify". */
+RMR_API const char *rmr_task_name(rmr_task task);
 
 /* Reads "cosine", "dot", "euclidean" or "manhattan" into *similarity.
  * UNSUPPORTED for any other name. */
@@ -110,14 +126,6 @@ RMR_API const char *rmr_similarity_name(rmr_similarity similarity);
 
 /* An opened model: immutable, reference counted, shared by the process. */
 typedef struct rmr_model rmr_model;
-
-/* What a model is opened for. */
-typedef enum rmr_task {
-    RMR_TASK_EMBED = 0,     /* vectors of texts */
-    RMR_TASK_CLASSIFY,      /* a score of each label, for a text or for a pair
-                             * of texts: also zero-shot by entailment, rerank */
-    RMR_TASK_TOKEN_CLASSIFY /* labels of the stretches of a text */
-} rmr_task;
 
 typedef struct rmr_model_options {
     size_t size;

@@ -72,13 +72,17 @@ static rmr_status open_model(rmr_sqlite_model *model,
     options.pooling = source->pooling;
     if (source->dtype != NULL)
         status = rmr_dtype_parse(source->dtype, &options.dtype, err);
+    if (status == RMR_OK && source->task != NULL)
+        status = rmr_task_parse(source->task, &options.task, err);
+    else if (status == RMR_OK && source->pooling == NULL)
+        status = rmr_model_find_task(source->path, &options.task, err);
     if (status == RMR_OK)
         status = rmr_model_open(&model->model, source->path, &options, err);
     if (status != RMR_OK)
         return status;
     model->info.size = sizeof(model->info);
     rmr_model_get_info(model->model, &model->info);
-    if (model->info.pooling_guessed)
+    if (model->info.task == RMR_TASK_EMBED && model->info.pooling_guessed)
         sqlite3_log(SQLITE_WARNING,
                     "remora: %s has no modules.json to say how token vectors "
                     "become one: pooling %s is assumed",
@@ -241,8 +245,23 @@ static rmr_sqlite_model *open_environment(sqlite3_context *ctx,
     return model;
 }
 
+static int is_for(const rmr_sqlite_model *model, rmr_sqlite_tasks tasks)
+{
+    return ((unsigned)tasks >> model->info.task & 1) != 0;
+}
+
+int rmr_sqlite_conn_has(const rmr_sqlite_conn *conn, rmr_sqlite_tasks tasks)
+{
+    const rmr_sqlite_model *model = conn->models;
+
+    while (model != NULL && !is_for(model, tasks))
+        model = model->next;
+    return model != NULL;
+}
+
 static rmr_sqlite_model *choose_default(sqlite3_context *ctx,
                                         const char *function,
+                                        rmr_sqlite_tasks tasks,
                                         rmr_sqlite_conn *conn)
 {
     rmr_sqlite_model *environment = NULL;
@@ -253,6 +272,8 @@ static rmr_sqlite_model *choose_default(sqlite3_context *ctx,
     for (model = conn->models; model != NULL; model = model->next) {
         if (model->name == NULL) {
             environment = model;
+        } else if (!is_for(model, tasks)) {
+            continue;
         } else if (strcmp(model->name, "default") == 0) {
             return model;
         } else {
@@ -268,7 +289,8 @@ static rmr_sqlite_model *choose_default(sqlite3_context *ctx,
 }
 
 rmr_sqlite_model *rmr_sqlite_conn_choose(sqlite3_context *ctx,
-                                         const char *function, int argc,
+                                         const char *function,
+                                         rmr_sqlite_tasks tasks, int argc,
                                          sqlite3_value **argv, int index)
 {
     rmr_sqlite_conn *conn = sqlite3_user_data(ctx);
@@ -277,7 +299,7 @@ rmr_sqlite_model *rmr_sqlite_conn_choose(sqlite3_context *ctx,
 
     if (index >= argc ||
         (index + 1 < argc && sqlite3_value_type(argv[index]) == SQLITE_NULL)) {
-        model = choose_default(ctx, function, conn);
+        model = choose_default(ctx, function, tasks, conn);
         if (model != NULL)
             rmr_sqlite_model_retain(model);
         return model;

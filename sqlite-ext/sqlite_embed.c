@@ -7,27 +7,25 @@
 
 SQLITE_EXTENSION_INIT3
 
-/*
- * Reads argument 0 as text, embedded NUL included. 1 when *text is set; 0
- * when ctx has been given the answer: NULL for NULL, or an error.
- */
-static int text_argument(sqlite3_context *ctx, const char *function,
-                         sqlite3_value **argv, rmr_text *text)
+int rmr_sqlite_text_argument(sqlite3_context *ctx, const char *function,
+                             sqlite3_value **argv, int index, const char *name,
+                             rmr_text *text)
 {
-    int type = sqlite3_value_type(argv[0]);
+    int type = sqlite3_value_type(argv[index]);
 
     if (type == SQLITE_NULL)
         return 0;
     if (type != SQLITE_TEXT) {
         rmr_sqlite_result_message(
             ctx, SQLITE_ERROR,
-            sqlite3_mprintf("%s: argument 1 (text) must be TEXT, not %s: "
+            sqlite3_mprintf("%s: argument %d (%s) must be TEXT, not %s: "
                             "write CAST(... AS TEXT) if it holds text",
-                            function, rmr_sqlite_type_name(argv[0])));
+                            function, index + 1, name,
+                            rmr_sqlite_type_name(argv[index])));
         return 0;
     }
-    text->data = (const char *)sqlite3_value_text(argv[0]);
-    text->len = (size_t)sqlite3_value_bytes(argv[0]);
+    text->data = (const char *)sqlite3_value_text(argv[index]);
+    text->len = (size_t)sqlite3_value_bytes(argv[index]);
     if (text->data == NULL) {
         sqlite3_result_error_nomem(ctx);
         return 0;
@@ -42,9 +40,8 @@ static void result_vector(sqlite3_context *ctx, const float *vector, size_t dim)
     sqlite3_result_subtype(ctx, RMR_SUBTYPE_F32);
 }
 
-/* Counts a text; says so where SQLite logs when it was cut. */
-static void account(rmr_sqlite_model *model, size_t text_len,
-                    const rmr_text_result *result)
+void rmr_sqlite_account(rmr_sqlite_model *model, size_t text_len,
+                        const rmr_text_result *result)
 {
     model->texts++;
     if (!result->truncated)
@@ -88,32 +85,47 @@ static int prompt_argument(sqlite3_context *ctx, int argc, sqlite3_value **argv,
     return 1;
 }
 
+typedef struct embed_call {
+    rmr_sqlite_model *model;
+    rmr_text text;
+    rmr_embed_options options;
+} embed_call;
+
+static rmr_status start_embed(rmr_engine *engine, void *context, rmr_job **job,
+                              rmr_error *err)
+{
+    const embed_call *call = context;
+
+    return rmr_embed_start(engine, call->model->model, &call->text, 1,
+                           &call->options, NULL, NULL, job, err);
+}
+
 void rmr_sqlite_embed(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
-    rmr_embed_options options;
-    rmr_sqlite_model *model;
+    embed_call call;
     rmr_job *job;
-    rmr_text text;
     rmr_error err;
     const float *vector;
     size_t count, dim;
 
-    if (!text_argument(ctx, "embed", argv, &text) ||
-        !prompt_argument(ctx, argc, argv, &options))
+    if (!rmr_sqlite_text_argument(ctx, "embed", argv, 0, "text", &call.text) ||
+        !prompt_argument(ctx, argc, argv, &call.options))
         return;
-    model = rmr_sqlite_conn_choose(ctx, "embed", argc, argv, 1);
-    if (model == NULL)
+    call.model =
+        rmr_sqlite_conn_choose(ctx, "embed", RMR_SQLITE_EMBED, argc, argv, 1);
+    if (call.model == NULL)
         return;
-    if (rmr_sqlite_run(sqlite3_context_db_handle(ctx), model->model, text,
-                       &options, &job, &err) != RMR_OK) {
+    if (rmr_sqlite_run(sqlite3_context_db_handle(ctx), start_embed, &call, &job,
+                       &err) != RMR_OK) {
         rmr_sqlite_result_error(ctx, "embed", &err);
     } else {
-        account(model, text.len, rmr_job_texts(job, &count));
+        rmr_sqlite_account(call.model, call.text.len,
+                           rmr_job_texts(job, &count));
         vector = rmr_job_embeddings(job, &count, &dim);
         result_vector(ctx, vector, dim);
         rmr_job_release(job);
     }
-    rmr_sqlite_model_release(model);
+    rmr_sqlite_model_release(call.model);
 }
 
 void rmr_sqlite_token_count(sqlite3_context *ctx, int argc,
@@ -126,9 +138,10 @@ void rmr_sqlite_token_count(sqlite3_context *ctx, int argc,
     rmr_status status;
     size_t count;
 
-    if (!text_argument(ctx, "token_count", argv, &text))
+    if (!rmr_sqlite_text_argument(ctx, "token_count", argv, 0, "text", &text))
         return;
-    model = rmr_sqlite_conn_choose(ctx, "token_count", argc, argv, 1);
+    model = rmr_sqlite_conn_choose(ctx, "token_count", RMR_SQLITE_ANY, argc,
+                                   argv, 1);
     if (model == NULL)
         return;
     status = rmr_tokens_new(&tokens, &err);

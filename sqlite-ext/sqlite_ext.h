@@ -40,7 +40,7 @@ struct rmr_sqlite_model {
     char *sha256; /* as this connection gave it, or NULL */
     rmr_model *model;
     rmr_model_info info;
-    sqlite3_int64 texts;     /* embedded through this connection */
+    sqlite3_int64 texts;     /* computed through this connection */
     sqlite3_int64 truncated; /* those of them that were cut */
     rmr_sqlite_model *next;
 };
@@ -63,6 +63,7 @@ typedef struct rmr_sqlite_source {
     const char *dtype;   /* NULL: the default */
     const char *sha256;  /* NULL: not checked */
     const char *pooling; /* NULL: as the directory says */
+    const char *task;    /* NULL: what config.json has a head for */
 } rmr_sqlite_source;
 
 /* ---------------------------------------------------------- sqlite_error.c */
@@ -105,15 +106,18 @@ rmr_status rmr_sqlite_engine(rmr_engine **out, rmr_error *err);
 
 /* ----------------------------------------------------------- sqlite_run.c */
 
+/* Hands a job to the engine. */
+typedef rmr_status rmr_sqlite_start(rmr_engine *engine, void *call,
+                                    rmr_job **job, rmr_error *err);
+
 /*
- * Runs one text through a model and waits. On success *job is final, ended
- * RMR_OK, and is released by the caller. db is polled for sqlite3_interrupt
- * where SQLite can tell (3.41 and newer): CANCELED then. A full queue is
- * waited for, up to a bound: BUSY then.
+ * Starts a job and waits. On success *job is final, ended RMR_OK, and is
+ * released by the caller. db is polled for sqlite3_interrupt where SQLite can
+ * tell (3.41 and newer): CANCELED then. A full queue is waited for, up to a
+ * bound: BUSY then.
  */
-rmr_status rmr_sqlite_run(sqlite3 *db, rmr_model *model, rmr_text text,
-                          const rmr_embed_options *options, rmr_job **job,
-                          rmr_error *err);
+rmr_status rmr_sqlite_run(sqlite3 *db, rmr_sqlite_start *start, void *call,
+                          rmr_job **job, rmr_error *err);
 
 /* ----------------------------------------------------------- sqlite_conn.c */
 
@@ -141,14 +145,28 @@ int rmr_sqlite_conn_add(rmr_sqlite_conn *conn, const rmr_sqlite_source *source,
  * there. */
 void rmr_sqlite_conn_remove(rmr_sqlite_conn *conn, sqlite3_int64 rowid);
 
+/* The tasks that a function's model may be for. */
+typedef enum rmr_sqlite_tasks {
+    RMR_SQLITE_EMBED = 1 << RMR_TASK_EMBED,
+    RMR_SQLITE_CLASSIFY = 1 << RMR_TASK_CLASSIFY,
+    RMR_SQLITE_ENTITIES = 1 << RMR_TASK_TOKEN_CLASSIFY,
+    RMR_SQLITE_ANY =
+        RMR_SQLITE_EMBED | RMR_SQLITE_CLASSIFY | RMR_SQLITE_ENTITIES
+} rmr_sqlite_tasks;
+
+/* Whether the connection has a model for one of the tasks. */
+int rmr_sqlite_conn_has(const rmr_sqlite_conn *conn, rmr_sqlite_tasks tasks);
+
 /*
  * The model a function call means: argument `index` when the call has it, and
- * it is not the NULL of a call with more arguments behind it; else 'default',
- * else the only one registered, else REMORA_MODEL. On success one reference
- * goes to the caller. NULL: ctx has been given the error.
+ * it is not the NULL of a call with more arguments behind it; else, of those
+ * for one of the tasks, 'default', or the only one registered; else
+ * REMORA_MODEL. On success one reference goes to the caller. NULL: ctx has been
+ * given the error.
  */
 rmr_sqlite_model *rmr_sqlite_conn_choose(sqlite3_context *ctx,
-                                         const char *function, int argc,
+                                         const char *function,
+                                         rmr_sqlite_tasks tasks, int argc,
                                          sqlite3_value **argv, int index);
 
 /* --------------------------------------------------------- sqlite_models.c */
@@ -164,9 +182,29 @@ int rmr_sqlite_models_register(rmr_sqlite_conn *conn);
  */
 int rmr_sqlite_models_create(rmr_sqlite_conn *conn);
 
-/* ---------------------------------------------- sqlite_embed.c, _vector.c */
+/* ------------------------------------------ functions, each a file's theme */
+
+/*
+ * Reads argument `index` as text, embedded NUL included; `name` is what it is
+ * called. 1 when *text is set; 0 when ctx has been given the answer: NULL for
+ * NULL, or an error.
+ */
+int rmr_sqlite_text_argument(sqlite3_context *ctx, const char *function,
+                             sqlite3_value **argv, int index, const char *name,
+                             rmr_text *text);
+
+/* Counts a text; says so where SQLite logs when it was cut. */
+void rmr_sqlite_account(rmr_sqlite_model *model, size_t text_len,
+                        const rmr_text_result *result);
 
 void rmr_sqlite_embed(sqlite3_context *ctx, int argc, sqlite3_value **argv);
+void rmr_sqlite_classify(sqlite3_context *ctx, int argc, sqlite3_value **argv);
+void rmr_sqlite_classify_json(sqlite3_context *ctx, int argc,
+                              sqlite3_value **argv);
+void rmr_sqlite_zero_shot(sqlite3_context *ctx, int argc, sqlite3_value **argv);
+void rmr_sqlite_rerank_score(sqlite3_context *ctx, int argc,
+                             sqlite3_value **argv);
+void rmr_sqlite_entities(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 void rmr_sqlite_token_count(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv);
 void rmr_sqlite_embed_cosine(sqlite3_context *ctx, int argc,

@@ -23,12 +23,21 @@ typedef struct function_entry {
     void (*call)(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 } function_entry;
 
-/* embed(), token_count() and embed_similarity() depend on the connection's
+/* Those without SQLITE_INNOCUOUS depend on the connection's
  * models and may open the one of REMORA_MODEL, so they are not innocuous. */
 static const function_entry functions[] = {
     {"embed", 1, RESULT_SUBTYPE, rmr_sqlite_embed},
     {"embed", 2, RESULT_SUBTYPE, rmr_sqlite_embed},
     {"embed", 3, RESULT_SUBTYPE, rmr_sqlite_embed},
+    {"classify", 1, 0, rmr_sqlite_classify},
+    {"classify", 2, 0, rmr_sqlite_classify},
+    {"classify_json", 1, RESULT_SUBTYPE, rmr_sqlite_classify_json},
+    {"classify_json", 2, RESULT_SUBTYPE, rmr_sqlite_classify_json},
+    {"zero_shot", -1, 0, rmr_sqlite_zero_shot},
+    {"rerank_score", 2, 0, rmr_sqlite_rerank_score},
+    {"rerank_score", 3, 0, rmr_sqlite_rerank_score},
+    {"entities", 1, RESULT_SUBTYPE, rmr_sqlite_entities},
+    {"entities", 2, RESULT_SUBTYPE, rmr_sqlite_entities},
     {"token_count", 1, 0, rmr_sqlite_token_count},
     {"token_count", 2, 0, rmr_sqlite_token_count},
     {"embed_cosine", 2, SQLITE_SUBTYPE | SQLITE_INNOCUOUS,

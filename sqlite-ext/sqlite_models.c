@@ -21,6 +21,7 @@ enum models_column {
     COLUMN_DTYPE,
     COLUMN_SHA256,
     COLUMN_POOLING,
+    COLUMN_TASK,
     COLUMN_ARCHITECTURE, /* the first that INSERT may not give */
     COLUMN_DIM,
     COLUMN_MAX_TOKENS,
@@ -34,13 +35,13 @@ enum models_column {
 };
 
 static const char *const column_names[NUM_COLUMNS] = {
-    "name",         "path",       "dtype",      "sha256",    "pooling",
-    "architecture", "dim",        "max_tokens", "normalize", "similarity",
-    "bytes",        "parameters", "texts",      "truncated"};
+    "name",       "path",         "dtype",      "sha256",     "pooling",
+    "task",       "architecture", "dim",        "max_tokens", "normalize",
+    "similarity", "bytes",        "parameters", "texts",      "truncated"};
 
 static const char schema[] =
     "CREATE TABLE remora_models(name TEXT, path TEXT, dtype TEXT, "
-    "sha256 TEXT, pooling TEXT, architecture TEXT, dim INTEGER, "
+    "sha256 TEXT, pooling TEXT, task TEXT, architecture TEXT, dim INTEGER, "
     "max_tokens INTEGER, normalize INTEGER, similarity TEXT, bytes INTEGER, "
     "parameters INTEGER, texts INTEGER, truncated INTEGER)";
 
@@ -203,6 +204,18 @@ static void result_string(sqlite3_context *ctx, const char *string)
         sqlite3_result_text(ctx, string, -1, SQLITE_TRANSIENT);
 }
 
+/* What only a model for embedding has. */
+static void embedding_column(sqlite3_context *ctx, const rmr_model_info *info,
+                             int column)
+{
+    if (column == COLUMN_POOLING)
+        result_string(ctx, info->pooling);
+    else if (column == COLUMN_NORMALIZE)
+        sqlite3_result_int(ctx, info->normalize);
+    else
+        result_string(ctx, rmr_similarity_name(info->similarity));
+}
+
 static int models_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
                          int column)
 {
@@ -225,20 +238,22 @@ static int models_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
     case COLUMN_ARCHITECTURE:
         result_string(ctx, model->info.architecture);
         break;
-    case COLUMN_DIM:
-        sqlite3_result_int64(ctx, model->info.dim);
+    case COLUMN_DIM: /* of a vector, or of labels */
+        sqlite3_result_int64(ctx, model->info.task == RMR_TASK_EMBED
+                                      ? model->info.dim
+                                      : model->info.num_labels);
         break;
     case COLUMN_MAX_TOKENS:
         sqlite3_result_int64(ctx, model->info.max_tokens);
         break;
+    case COLUMN_TASK:
+        result_string(ctx, rmr_task_name(model->info.task));
+        break;
     case COLUMN_POOLING:
-        result_string(ctx, model->info.pooling);
-        break;
     case COLUMN_NORMALIZE:
-        sqlite3_result_int(ctx, model->info.normalize);
-        break;
     case COLUMN_SIMILARITY:
-        result_string(ctx, rmr_similarity_name(model->info.similarity));
+        if (model->info.task == RMR_TASK_EMBED)
+            embedding_column(ctx, &model->info, column);
         break;
     case COLUMN_BYTES:
         sqlite3_result_int64(ctx, (sqlite3_int64)model->info.bytes);
@@ -315,8 +330,8 @@ static int read_source(sqlite3_vtab *base, sqlite3_value **columns,
             return refuse(
                 base, SQLITE_ERROR,
                 sqlite3_mprintf("remora_models: %s is read from the model: "
-                                "give name, path and if needed dtype, sha256 "
-                                "and pooling",
+                                "give name, path and if needed dtype, "
+                                "sha256, pooling and task",
                                 column_names[column]));
     if (text[COLUMN_NAME] == NULL || text[COLUMN_NAME][0] == '\0' ||
         strlen(text[COLUMN_NAME]) > MAX_NAME)
@@ -332,7 +347,8 @@ static int read_source(sqlite3_vtab *base, sqlite3_value **columns,
                                   .path = text[COLUMN_PATH],
                                   .dtype = text[COLUMN_DTYPE],
                                   .sha256 = text[COLUMN_SHA256],
-                                  .pooling = text[COLUMN_POOLING]};
+                                  .pooling = text[COLUMN_POOLING],
+                                  .task = text[COLUMN_TASK]};
     return SQLITE_OK;
 }
 

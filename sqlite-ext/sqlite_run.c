@@ -1,6 +1,6 @@
 /*
- * sqlite_run.c - runs one text through a model and waits for it, as a
- * function call of SQLite must.
+ * sqlite_run.c - starts a job and waits for it, as a function call of SQLite
+ * must.
  *
  * The wait is cut into slices so that sqlite3_interrupt is seen; only the
  * calling thread asks SQLite about it.
@@ -51,9 +51,8 @@ static void pause_ms(long ms)
         ;
 }
 
-rmr_status rmr_sqlite_run(sqlite3 *db, rmr_model *model, rmr_text text,
-                          const rmr_embed_options *options, rmr_job **job,
-                          rmr_error *err)
+rmr_status rmr_sqlite_run(sqlite3 *db, rmr_sqlite_start *start, void *call,
+                          rmr_job **job, rmr_error *err)
 {
     rmr_engine *shared;
     rmr_status status;
@@ -63,8 +62,7 @@ rmr_status rmr_sqlite_run(sqlite3 *db, rmr_model *model, rmr_text text,
     status = rmr_sqlite_engine(&shared, err);
     if (status != RMR_OK)
         return status;
-    while ((status = rmr_embed_start(shared, model, &text, 1, options, NULL,
-                                     NULL, job, err)) == RMR_ERR_BUSY) {
+    while ((status = start(shared, call, job, err)) == RMR_ERR_BUSY) {
         if (interrupted(db))
             return rmr_sqlite_fail(err, RMR_ERR_CANCELED, "interrupted");
         if (waited >= BUSY_LIMIT_MS)

@@ -158,8 +158,8 @@ void rmr_sqlite_embed_cosine(sqlite3_context *ctx, int argc,
 void rmr_sqlite_embed_similarity(sqlite3_context *ctx, int argc,
                                  sqlite3_value **argv)
 {
-    rmr_sqlite_model *model =
-        rmr_sqlite_conn_choose(ctx, "embed_similarity", argc, argv, 2);
+    rmr_sqlite_model *model = rmr_sqlite_conn_choose(
+        ctx, "embed_similarity", RMR_SQLITE_EMBED, argc, argv, 2);
 
     if (model == NULL)
         return;

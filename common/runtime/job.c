@@ -150,18 +150,6 @@ static rmr_unit_length unit_length(const rmr_config *config,
                : RMR_UNIT_AFTER_CUT;
 }
 
-static const char *task_name(rmr_task task)
-{
-    switch (task) {
-    case RMR_TASK_CLASSIFY:
-        return "classification";
-    case RMR_TASK_TOKEN_CLASSIFY:
-        return "token classification";
-    default:
-        return "embedding";
-    }
-}
-
 rmr_status rmr_job_check_task(const rmr_model *model, rmr_task task,
                               rmr_error *err)
 {
@@ -171,8 +159,8 @@ rmr_status rmr_job_check_task(const rmr_model *model, rmr_task task,
     }
     if (model->task != task) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "the model was opened for %s, not for %s",
-                        task_name(model->task), task_name(task));
+                        "the model was opened to %s, not to %s",
+                        rmr_task_name(model->task), rmr_task_name(task));
     }
     return RMR_OK;
 }

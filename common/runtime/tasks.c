@@ -5,6 +5,30 @@
 #include "common/runtime/tasks.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+static const char *const task_names[] = {"embed", "classify", "token_classify"};
+
+enum { NUM_TASKS = sizeof task_names / sizeof *task_names };
+
+rmr_status rmr_task_parse(const char *name, rmr_task *task, rmr_error *err)
+{
+    for (size_t i = 0; i < NUM_TASKS; i++) {
+        if (strcmp(name, task_names[i]) == 0) {
+            *task = (rmr_task)i;
+            return RMR_OK;
+        }
+    }
+    return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                    "task must be embed, classify or token_classify, not "
+                    "\"%s\"",
+                    name);
+}
+
+const char *rmr_task_name(rmr_task task)
+{
+    return (size_t)task < NUM_TASKS ? task_names[task] : "unknown";
+}
 
 rmr_status rmr_task_new(rmr_job **out, const rmr_job_kind *kind, void *data,
                         size_t count, rmr_job_done *done, void *user,

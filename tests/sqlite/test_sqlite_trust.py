@@ -96,13 +96,20 @@ def test_functions_are_declared_as_documented(newest):
     db = newest.connect()
     rows = db.execute(
         "SELECT name, narg, flags & 0x3fff00 FROM pragma_function_list "
-        "WHERE builtin = 0 AND (name LIKE 'embed%' OR name = 'token_count') "
+        "WHERE builtin = 0 AND (name LIKE 'embed%' OR name IN ('classify', "
+        "'classify_json', 'entities', 'rerank_score', 'token_count', "
+        "'zero_shot')) "
         "ORDER BY 1, 2"
     ).get
     db.close()
     assert rows == [
+        ("classify", 1, 0x800), ("classify", 2, 0x800),
+        ("classify_json", 1, 0x800), ("classify_json", 2, 0x800),
         ("embed", 1, 0x800), ("embed", 2, 0x800), ("embed", 3, 0x800),
         ("embed_cosine", 2, 0x300800), ("embed_similarity", 2, 0x100800),
         ("embed_similarity", 3, 0x100800), ("embed_to_json", 1, 0x300800),
+        ("entities", 1, 0x800), ("entities", 2, 0x800),
+        ("rerank_score", 2, 0x800), ("rerank_score", 3, 0x800),
         ("token_count", 1, 0x800), ("token_count", 2, 0x800),
+        ("zero_shot", -1, 0x800),
     ]

@@ -372,19 +372,19 @@ static void tasks_refuse_other_models(void **state)
     expect_failure(rmr_classify_start(engine, embedder, texts, TEXTS, NULL,
                                       NULL, NULL, &job, &err),
                    &err, RMR_ERR_UNSUPPORTED,
-                   "opened for embedding, not for classification");
+                   "opened to embed, not to classify");
     expect_failure(rmr_rerank_start(engine, tagger, texts[0], texts, TEXTS,
                                     NULL, NULL, NULL, &job, &err),
-                   &err, RMR_ERR_UNSUPPORTED, "not for classification");
+                   &err, RMR_ERR_UNSUPPORTED, "not to classify");
     expect_failure(rmr_rerank_start(engine, classifier, texts[0], texts, TEXTS,
                                     NULL, NULL, NULL, &job, &err),
                    &err, RMR_ERR_UNSUPPORTED, "has one label");
     expect_failure(rmr_token_classify_start(engine, classifier, texts, TEXTS,
                                             NULL, NULL, NULL, &job, &err),
-                   &err, RMR_ERR_UNSUPPORTED, "not for token classification");
+                   &err, RMR_ERR_UNSUPPORTED, "not to token_classify");
     expect_failure(
         rmr_embed(engine, classifier, texts, TEXTS, NULL, vectors, NULL, &err),
-        &err, RMR_ERR_UNSUPPORTED, "not for embedding");
+        &err, RMR_ERR_UNSUPPORTED, "not to embed");
     expect_failure(rmr_classify_start(engine, classifier, texts, 0, NULL, NULL,
                                       NULL, &job, &err),
                    &err, RMR_ERR_RANGE, "at least one text");

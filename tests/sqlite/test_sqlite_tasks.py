@@ -1,0 +1,191 @@
+"""classify(), classify_json(), zero_shot(), rerank_score() and entities(): that
+they say what the command says of the same texts, which model they use, and what
+they refuse. It must never check scores against numbers of its own: those of real
+models are for the parity tests.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SqlError, insert_statement
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cli"))
+
+import tiny_bert  # noqa: E402
+
+LABELS = ["contradiction", 'a "label"', "entailment"]
+TAGS = ["O", "B-FISH", "I-FISH", "B-LINE", "I-LINE"]
+TEXTS = ["hello world", "fish river the line 7", "a. b? c!"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tasks")
+    kind = "SequenceClassification"
+    return {
+        "nli": tiny_bert.write_head(folder / "nli", kind, LABELS),
+        "ranker": tiny_bert.write_head(folder / "ranker", kind, ["LABEL_0"]),
+        "tagger": tiny_bert.write_head(
+            folder / "tagger", "TokenClassification", TAGS),
+        "tiny": tiny_bert.write(folder / "tiny"),
+    }
+
+
+@pytest.fixture(scope="module")
+def command(build):
+    """The rows of `remora COMMAND MODEL ...` over TEXTS."""
+    def run(*arguments):
+        done = subprocess.run(
+            [build / "remora", *arguments], capture_output=True, check=True,
+            input="".join(text + "\n" for text in TEXTS).encode())
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return run
+
+
+def quoted(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+def each(sql, insert, call):
+    """What the call, with {} for the text, gives for each of TEXTS."""
+    return [sql.query(insert, f"SELECT {call.format(quoted(t))} AS v")[0][0]
+            for t in TEXTS]
+
+
+def test_labels_are_those_of_the_command(sql, models, command):
+    insert = insert_statement("nli", models["nli"])
+    rows = command("classify", models["nli"])
+    assert each(sql, insert, "classify({})") == [
+        row["labels"][0] for row in rows]
+    assert [json.loads(v) for v in each(
+        sql, insert, "classify_json({}, 'nli')")] == [
+        {key: row[key] for key in ("labels", "scores")} for row in rows]
+
+
+def test_zero_shot_is_that_of_the_command(sql, models, command):
+    for name in ("nli", "tiny"):
+        insert = insert_statement(name, models[name])
+        rows = command("zero-shot", models[name], "--labels", "fish,river,7")
+        assert each(sql, insert, "zero_shot({}, 'fish', 'river', '7')") == [
+            row["labels"][0] for row in rows]
+
+
+def test_the_real_model_routes(sql, nli_dir):
+    labels = "'billing', 'bug report', 'feature request', 'account access'"
+    insert = insert_statement("nli", nli_dir)
+    text = "My card was charged twice for the same invoice."
+    assert sql.query(
+        insert, f"SELECT zero_shot({quoted(text)}, {labels}) AS label"
+    ) == [["billing"]]
+
+
+def test_ranking_is_that_of_the_command(sql, models, command):
+    insert = insert_statement("ranker", models["ranker"])
+    found = each(sql, insert, "rerank_score('hello', {})")
+    rows = command("rerank", models["ranker"], "--query", "hello")
+    for row in rows:
+        assert abs(found[row["index"]] - row["score"]) < 1e-7
+
+
+def test_entities_are_those_of_the_command(sql, models, command):
+    insert = insert_statement("tagger", models["tagger"])
+    rows = command("ner", models["tagger"])
+    found = [json.loads(v) for v in each(sql, insert, "entities({})")]
+    assert found == [row["entities"] for row in rows]
+    assert any(found)
+
+
+def test_results_are_json_values(newest, models):
+    both = [insert_statement(name, models[name]) for name in ("nli", "tagger")]
+    [[label, kind]] = newest.query(
+        *both, "SELECT json_array(classify_json('fish')) ->> '$[0].labels[0]',"
+        " json_type(entities('fish'))")
+    assert label in LABELS and kind == "array"
+
+
+def test_labels_change_within_a_statement(newest, models):
+    """The labels are kept from row to row only while they are the same."""
+    insert = insert_statement("nli", models["nli"])
+    rows = newest.query(
+        insert, "WITH l(a, b) AS (VALUES ('fish', 'river'), ('x', 'y'), "
+        "('fish', 'river')) SELECT zero_shot('hello', a, b) FROM l")
+    alone = [newest.query(
+        insert, f"SELECT zero_shot('hello', '{a}', '{b}')")[0]
+        for a, b in (("fish", "river"), ("x", "y"))]
+    assert rows == [alone[0], alone[1], alone[0]]
+
+
+def test_many_rows_with_the_same_labels(newest, models):
+    for name in ("nli", "tiny"):
+        rows = newest.query(
+            insert_statement(name, models[name]),
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+            "LIMIT 200) SELECT DISTINCT zero_shot('line ' || (i % 7), 'fish', "
+            "'river') FROM n")
+        assert 1 <= len(rows) <= 2
+
+
+def test_a_call_chooses_the_model_of_its_task(sql, models):
+    inserts = [insert_statement(name, models[name])
+               for name in ("nli", "tagger", "tiny")]
+    [[label, size, entities]] = sql.query(
+        *inserts, "SELECT classify('fish') AS a, length(embed('fish')) AS b, "
+        "json_type(entities('fish')) AS c")
+    assert (label in LABELS, size, entities) == (True, 64, "array")
+    rows = sql.query(*inserts, "SELECT task, dim, pooling, normalize, "
+                     "similarity FROM remora_models ORDER BY name")
+    assert rows == [["classify", 3, None, None, None],
+                    ["token_classify", 5, None, None, None],
+                    ["embed", 16, "mean", 1, "cosine"]]
+
+
+def test_task_may_be_given(sql, models):
+    path = models["nli"]
+    assert sql.query(
+        "INSERT INTO remora_models(name, path, task) VALUES "
+        f"('m', '{path}', 'embed')", "SELECT length(embed('fish')) AS n"
+    ) == [[64]]
+    for task, words in (("guess", "task must be embed, classify or"),
+                        ("token_classify", "no model for token-class")):
+        with pytest.raises(SqlError, match=words):
+            sql.query("INSERT INTO remora_models(name, path, task) VALUES "
+                      f"('m', '{path}', '{task}')")
+
+
+@pytest.mark.parametrize("call", [
+    "classify(NULL)", "classify_json(NULL)", "zero_shot(NULL, 'a')",
+    "rerank_score(NULL, 'a')", "rerank_score('a', NULL)", "entities(NULL)",
+])
+def test_null_is_null(sql, models, call):
+    inserts = [insert_statement(name, models[name]) for name in models]
+    assert sql.query(*inserts, f"SELECT {call} AS v") == [[None]]
+
+
+@pytest.mark.parametrize("call, words", [
+    ("classify('secret', 'tiny')",
+     "classify: the model was opened to embed, not to classify"),
+    ("embed('secret', 'nli')",
+     "embed: the model was opened to classify, not to embed"),
+    ("entities('secret', 'nli')", "not to token_classify"),
+    ("rerank_score('secret', 'secret', 'nli')", "has one label"),
+    ("classify(x'00')", r"classify: argument 1 \(text\) must be TEXT"),
+    ("rerank_score('secret', 5)", r"argument 2 \(document\) must be TEXT"),
+    ("zero_shot('secret')", "a text and at least one label"),
+    ("zero_shot('secret', NULL)", r"argument 2 \(label\) is NULL"),
+    ("zero_shot('secret', 'a', 5)", r"argument 3 \(label\) must be TEXT"),
+    ("zero_shot('secret', 'a', '')", "label 1 has no name"),
+    ("zero_shot('secret', 'a', 'a')", "labels 0 and 1 have the same name"),
+    ("zero_shot('secret', 'a' || char(0) || 'b')", "contains a NUL byte"),
+    ("classify('secret', 'none')", "there is no model named 'none'"),
+])
+def test_refusals(sql, models, call, words):
+    inserts = [insert_statement(name, models[name]) for name in models
+               if name != "ranker"]
+    with pytest.raises(SqlError, match=words) as refused:
+        sql.query(*inserts, f"SELECT {call} AS v")
+    message = str(refused.value).splitlines()[0]
+    assert "secret" not in message
