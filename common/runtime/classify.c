@@ -35,7 +35,7 @@ static void take_scores(const rmr_job *job, const float *scores,
 
 static void finish(rmr_job *job)
 {
-    const classification *c = job->data;
+    const classification *c = job->task_data;
     for (size_t t = 0; t < job->count && !job->status; t++) {
         float *values = job->values + t * job->dim;
         if (!rmr_score(c->scores, job->dim, values))
@@ -46,15 +46,14 @@ static void finish(rmr_job *job)
     }
 }
 
-static void destroy(rmr_job *job)
+static void destroy(void *task_data)
 {
-    classification *c = job->data;
+    classification *c = task_data;
     rmr_free(c->texts);
     rmr_free(c);
 }
 
-static const rmr_job_kind classify_kind = {.finish = finish,
-                                           .destroy = destroy};
+static const rmr_job_task classify_task = {finish, destroy};
 
 static rmr_status read_options(classification *c, const rmr_model *model,
                                const rmr_classify_options *options,
@@ -75,11 +74,15 @@ static rmr_status read_options(classification *c, const rmr_model *model,
     return rmr_check_truncate(options->truncate, err);
 }
 
-static rmr_status fill_job(rmr_job *job, rmr_model *model,
-                           const rmr_text *texts, size_t count,
-                           const rmr_classify_options *options, rmr_error *err)
+rmr_status rmr_job_set_classify(rmr_job *job, rmr_model *model,
+                                const rmr_text *texts, size_t count,
+                                const rmr_classify_options *options,
+                                rmr_error *err)
 {
-    classification *c = job->data;
+    classification *c =
+        rmr_task_data(job, &classify_task, sizeof *c, count, err);
+    if (!c)
+        return err->status;
     size_t bytes, num_labels = model->head ? model->head->labels.count : 0;
     rmr_status status =
         rmr_job_set_rows(job, model, RMR_TASK_CLASSIFY, count, num_labels, err);
@@ -91,7 +94,7 @@ static rmr_status fill_job(rmr_job *job, rmr_model *model,
     job->labels = rmr_malloc_array(count * num_labels, sizeof *job->labels);
     if (!c->texts || !job->labels)
         return rmr_fail_nomem(err, "the texts of a job");
-    job->bytes = bytes;
+    job->bytes += bytes;
     job->texts = c->texts;
     job->truncate = options->truncate;
     job->num_labels = c->top_k && c->top_k < num_labels ? c->top_k : num_labels;
@@ -105,19 +108,15 @@ rmr_status rmr_classify_start(rmr_engine *engine, rmr_model *model,
                               rmr_error *err)
 {
     rmr_classify_options full;
+    rmr_error error;
+    rmr_job *job;
     *out = NULL;
     rmr_classify_options_init(&full);
     rmr_read_options(&full, options);
-    classification *c = rmr_calloc(1, sizeof *c);
-    if (!c)
-        return rmr_fail_nomem(err, "a job");
-    rmr_job *job;
-    rmr_status status =
-        rmr_task_new(&job, &classify_kind, c, count, done, user, err);
-    if (status) {
-        rmr_free(c);
+    rmr_status status = rmr_task_new(&job, done, user, err);
+    if (status)
         return status;
-    }
-    status = fill_job(job, model, texts, count, &full, err);
-    return rmr_task_submit(engine, job, status, full.timeout_ms, out, err);
+    status = rmr_job_set_classify(job, model, texts, count, &full, &error);
+    return rmr_task_submit(engine, job, status, &error, full.timeout_ms, out,
+                           err);
 }

@@ -77,6 +77,8 @@ void rmr_job_release(rmr_job *job)
         return;
     if (job->kind->destroy)
         job->kind->destroy(job);
+    if (job->task)
+        job->task->destroy(job->task_data);
     rmr_model_release(job->model);
     rmr_free(job->vectors);
     rmr_free(job->values);
@@ -235,6 +237,8 @@ void rmr_job_fail(rmr_job *job, rmr_status status, const rmr_error *error)
 
 void rmr_job_complete(rmr_job *job)
 {
+    if (job->task && !job->status)
+        job->task->finish(job);
     if (job->kind->finish)
         job->kind->finish(job);
     pthread_mutex_lock(&job->wait_lock);

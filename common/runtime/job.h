@@ -28,24 +28,33 @@ typedef enum rmr_job_state {
 typedef struct rmr_job_kind {
     /* Makes the sequences known, through rmr_job_reserve. Called once. */
     rmr_status (*prepare)(rmr_job *job, rmr_error *err);
-    /* The values are final: make the task's results, or a reply, of them.
-     * May still fail the job. Called once. */
+    /* The result is final in all but name: write the reply. Called once. */
     void (*finish)(rmr_job *job);
     /* Frees `data`. */
     void (*destroy)(rmr_job *job);
 } rmr_job_kind;
 
+/* What a task makes of a job's values, and what it keeps for that. */
+typedef struct rmr_job_task {
+    /* Once the values are final, and before the kind's; may fail the job. */
+    void (*finish)(rmr_job *job);
+    /* Frees `task_data`. */
+    void (*destroy)(void *task_data);
+} rmr_job_task;
+
 struct rmr_job {
     _Atomic size_t references;
     const rmr_job_kind *kind;
-    void *data; /* the kind's own */
+    void *data;               /* the kind's own */
+    const rmr_job_task *task; /* NULL: the values are the result */
+    void *task_data;          /* the task's own */
     rmr_job_done *done;
     void *user;
 
     /* Set before the job is READY, then constant. */
     rmr_model *model; /* retained */
     /* The sequences: a text each, or a pair; or, where there are windows, those
-     * of tokens. Owned by `data`. */
+     * of tokens. Owned by `data` or `task_data`. */
     size_t count;
     const rmr_text *texts;     /* [count] */
     const rmr_text *seconds;   /* [count], or NULL */

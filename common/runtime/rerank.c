@@ -23,7 +23,7 @@ typedef struct reranking {
 
 static void finish(rmr_job *job)
 {
-    const reranking *r = job->data;
+    const reranking *r = job->task_data;
     for (size_t i = 0; i < job->count && !job->status; i++) {
         if (!rmr_score(r->scores, 1, &job->values[i]))
             rmr_job_fail_score(job, i);
@@ -33,15 +33,15 @@ static void finish(rmr_job *job)
         rmr_sort_ranking(job->ranking, job->count);
 }
 
-static void destroy(rmr_job *job)
+static void destroy(void *task_data)
 {
-    reranking *r = job->data;
+    reranking *r = task_data;
     rmr_free(r->documents);
     rmr_free(r->queries);
     rmr_free(r);
 }
 
-static const rmr_job_kind rerank_kind = {.finish = finish, .destroy = destroy};
+static const rmr_job_task rerank_task = {finish, destroy};
 
 static rmr_status check_model(const rmr_model *model, rmr_error *err)
 {
@@ -63,7 +63,7 @@ static rmr_status check_model(const rmr_model *model, rmr_error *err)
 static rmr_status copy_texts(rmr_job *job, rmr_text query,
                              const rmr_text *documents, rmr_error *err)
 {
-    reranking *r = job->data;
+    reranking *r = job->task_data;
     size_t bytes;
     r->documents = rmr_copy_texts(documents, job->count, &query, 1, &bytes);
     r->queries = rmr_malloc_array(job->count, sizeof *r->queries);
@@ -72,17 +72,19 @@ static rmr_status copy_texts(rmr_job *job, rmr_text query,
         return rmr_fail_nomem(err, "the texts of a job");
     for (size_t i = 0; i < job->count; i++)
         r->queries[i] = r->documents[job->count];
-    job->bytes = bytes;
+    job->bytes += bytes;
     job->texts = r->queries;
     job->seconds = r->documents;
     return RMR_OK;
 }
 
-static rmr_status fill_job(rmr_job *job, rmr_model *model, rmr_text query,
-                           const rmr_text *documents, size_t count,
-                           const rmr_rerank_options *options, rmr_error *err)
+rmr_status rmr_job_set_rerank(rmr_job *job, rmr_model *model, rmr_text query,
+                              const rmr_text *documents, size_t count,
+                              const rmr_rerank_options *options, rmr_error *err)
 {
-    reranking *r = job->data;
+    reranking *r = rmr_task_data(job, &rerank_task, sizeof *r, count, err);
+    if (!r)
+        return err->status;
     rmr_status status =
         rmr_job_set_rows(job, model, RMR_TASK_CLASSIFY, count, 1, err);
     if (!status)
@@ -107,19 +109,16 @@ rmr_status rmr_rerank_start(rmr_engine *engine, rmr_model *model,
                             rmr_error *err)
 {
     rmr_rerank_options full;
+    rmr_error error;
+    rmr_job *job;
     *out = NULL;
     rmr_rerank_options_init(&full);
     rmr_read_options(&full, options);
-    reranking *r = rmr_calloc(1, sizeof *r);
-    if (!r)
-        return rmr_fail_nomem(err, "a job");
-    rmr_job *job;
-    rmr_status status =
-        rmr_task_new(&job, &rerank_kind, r, count, done, user, err);
-    if (status) {
-        rmr_free(r);
+    rmr_status status = rmr_task_new(&job, done, user, err);
+    if (status)
         return status;
-    }
-    status = fill_job(job, model, query, documents, count, &full, err);
-    return rmr_task_submit(engine, job, status, full.timeout_ms, out, err);
+    status =
+        rmr_job_set_rerank(job, model, query, documents, count, &full, &error);
+    return rmr_task_submit(engine, job, status, &error, full.timeout_ms, out,
+                           err);
 }

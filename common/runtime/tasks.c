@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/alloc.h"
+
 static const char *const task_names[] = {"embed", "classify", "token_classify"};
 
 enum { NUM_TASKS = sizeof task_names / sizeof *task_names };
@@ -30,24 +32,37 @@ const char *rmr_task_name(rmr_task task)
     return (size_t)task < NUM_TASKS ? task_names[task] : "unknown";
 }
 
-rmr_status rmr_task_new(rmr_job **out, const rmr_job_kind *kind, void *data,
-                        size_t count, rmr_job_done *done, void *user,
+static const rmr_job_kind task_kind;
+
+rmr_status rmr_task_new(rmr_job **out, rmr_job_done *done, void *user,
                         rmr_error *err)
 {
-    *out = NULL;
-    if (!count)
-        return rmr_fail(err, RMR_ERR_RANGE, "there must be at least one text");
-    *out = rmr_job_new(kind, done, user);
-    if (!*out)
-        return rmr_fail_nomem(err, "a job");
-    (*out)->data = data;
-    return RMR_OK;
+    *out = rmr_job_new(&task_kind, done, user);
+    return *out ? RMR_OK : rmr_fail_nomem(err, "a job");
+}
+
+void *rmr_task_data(rmr_job *job, const rmr_job_task *task, size_t size,
+                    size_t count, rmr_error *err)
+{
+    if (!count) {
+        rmr_fail(err, RMR_ERR_RANGE, "there must be at least one text");
+        return NULL;
+    }
+    job->task_data = rmr_calloc(1, size);
+    if (job->task_data)
+        job->task = task;
+    else
+        rmr_fail_nomem(err, "a job");
+    return job->task_data;
 }
 
 rmr_status rmr_task_submit(rmr_engine *engine, rmr_job *job, rmr_status status,
-                           uint64_t timeout_ms, rmr_job **out, rmr_error *err)
+                           const rmr_error *error, uint64_t timeout_ms,
+                           rmr_job **out, rmr_error *err)
 {
     *out = NULL;
+    if (status && err)
+        *err = *error;
     if (!status && timeout_ms)
         job->deadline_ns = rmr_deadline_ns(timeout_ms);
     if (!status)

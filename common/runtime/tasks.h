@@ -7,16 +7,37 @@
 
 #include "common/runtime/engine.h"
 
-/* Makes a job of the kind, without sequences yet; for at least one text. Errors
- * as below. */
-rmr_status rmr_task_new(rmr_job **out, const rmr_job_kind *kind, void *data,
-                        size_t count, rmr_job_done *done, void *user,
+/* Makes a job of a task, without sequences yet. Errors: NOMEM. */
+rmr_status rmr_task_new(rmr_job **out, rmr_job_done *done, void *user,
                         rmr_error *err);
 
-/* Hands the job over, or releases it where that fails or `status` says that it
- * came to nothing. */
+/* Hands the job over, or releases it where that fails, or where it came to
+ * nothing: `status` and `error` say so. */
 rmr_status rmr_task_submit(rmr_engine *engine, rmr_job *job, rmr_status status,
-                           uint64_t timeout_ms, rmr_job **out, rmr_error *err);
+                           const rmr_error *error, uint64_t timeout_ms,
+                           rmr_job **out, rmr_error *err);
+
+/* Zeroed memory of `size` bytes for the task of a job that has none yet, for at
+ * least one text. NULL: *err says why. */
+void *rmr_task_data(rmr_job *job, const rmr_job_task *task, size_t size,
+                    size_t count, rmr_error *err);
+
+/*
+ * Each gives a job a task, with copies of the texts, as the function of
+ * remora.h that starts such a job; options must be complete, and err is not
+ * NULL. On failure the job is for nothing but its release.
+ */
+rmr_status rmr_job_set_classify(rmr_job *job, rmr_model *model,
+                                const rmr_text *texts, size_t count,
+                                const rmr_classify_options *options,
+                                rmr_error *err);
+rmr_status rmr_job_set_zero_shot(rmr_job *job, rmr_zero_shot *zero_shot,
+                                 const rmr_text *texts, size_t count,
+                                 rmr_truncate truncate, rmr_error *err);
+rmr_status rmr_job_set_rerank(rmr_job *job, rmr_model *model, rmr_text query,
+                              const rmr_text *documents, size_t count,
+                              const rmr_rerank_options *options,
+                              rmr_error *err);
 
 /* Errors: RANGE. */
 rmr_status rmr_check_truncate(rmr_truncate truncate, rmr_error *err);

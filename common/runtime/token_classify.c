@@ -113,7 +113,7 @@ static rmr_status encode(tagging *t, size_t text, rmr_encoding *encoding,
 static rmr_status set_windows(rmr_job *job, const unsigned char *truncated,
                               rmr_error *err)
 {
-    const tagging *t = job->data;
+    const tagging *t = job->task_data;
     size_t labels = t->model->head->labels.count, values;
     if (!rmr_mul_size(t->num_tokens, labels, &values))
         return rmr_fail_nomem(err, "the results of a job");
@@ -145,7 +145,7 @@ static rmr_status set_windows(rmr_job *job, const unsigned char *truncated,
 
 static rmr_status prepare(rmr_job *job, rmr_error *err)
 {
-    tagging *t = job->data;
+    tagging *t = job->task_data;
     rmr_encoding encoding = {0};
     rmr_status status = RMR_OK;
     unsigned char *truncated = rmr_calloc(t->num_texts, 1);
@@ -171,7 +171,7 @@ static rmr_status prepare(rmr_job *job, rmr_error *err)
 static long find_entities(const rmr_job *job, const rmr_window *window,
                           rmr_entity *to)
 {
-    const tagging *t = job->data;
+    const tagging *t = job->task_data;
     size_t start = window->start, count = window->end - start;
     float *scores = job->values + start * job->dim;
     for (size_t i = 0; i < count; i++) {
@@ -186,7 +186,7 @@ static long find_entities(const rmr_job *job, const rmr_window *window,
 /* The entities of a text, behind those that are there. */
 static void finish_text(rmr_job *job, size_t text)
 {
-    const tagging *t = job->data;
+    const tagging *t = job->task_data;
     size_t window = text ? t->windows_ends[text - 1] : 0;
     size_t first = text ? job->entities_ends[text - 1] : 0, last = first;
     size_t num_windows = t->windows_ends[text] - window;
@@ -210,15 +210,15 @@ static void finish_text(rmr_job *job, size_t text)
 
 static void finish(rmr_job *job)
 {
-    const tagging *t = job->data;
+    const tagging *t = job->task_data;
     for (size_t i = 0; i < t->num_texts && !job->status; i++)
         finish_text(job, i);
     job->num_texts = t->num_texts;
 }
 
-static void destroy(rmr_job *job)
+static void destroy(void *task_data)
 {
-    tagging *t = job->data;
+    tagging *t = task_data;
     rmr_model_release(t->model);
     rmr_free(t->texts);
     rmr_free(t->windows_ends);
@@ -228,8 +228,8 @@ static void destroy(rmr_job *job)
     rmr_free(t);
 }
 
-static const rmr_job_kind token_classify_kind = {
-    .prepare = prepare, .finish = finish, .destroy = destroy};
+static const rmr_job_task token_classify_task = {finish, destroy};
+static const rmr_job_kind token_classify_kind = {.prepare = prepare};
 
 /* ----------------------------------------------------------------- starting
  */
@@ -257,11 +257,16 @@ static rmr_status check_options(const rmr_token_classify_options *options,
 }
 
 static rmr_status fill(rmr_job *job, rmr_model *model, const rmr_text *texts,
-                       size_t count, rmr_error *err)
+                       size_t count, const rmr_token_classify_options *options,
+                       rmr_error *err)
 {
-    tagging *t = job->data;
+    tagging *t =
+        rmr_task_data(job, &token_classify_task, sizeof *t, count, err);
+    if (!t)
+        return err->status;
     size_t bytes;
-    rmr_status status = check_options(&t->options, err);
+    t->options = *options;
+    rmr_status status = check_options(options, err);
     if (!status)
         status = rmr_job_check_task(model, RMR_TASK_TOKEN_CLASSIFY, err);
     if (status)
@@ -272,7 +277,7 @@ static rmr_status fill(rmr_job *job, rmr_model *model, const rmr_text *texts,
     if (!t->texts || !t->windows_ends)
         return rmr_fail_nomem(err, "the texts of a job");
     t->num_texts = count;
-    job->bytes = bytes;
+    job->bytes += bytes;
     return RMR_OK;
 }
 
@@ -282,20 +287,15 @@ rmr_status rmr_token_classify_start(rmr_engine *engine, rmr_model *model,
                                     rmr_job_done *done, void *user,
                                     rmr_job **out, rmr_error *err)
 {
+    rmr_token_classify_options full;
+    rmr_error error;
     *out = NULL;
-    rmr_job *job;
-    tagging *t = rmr_calloc(1, sizeof *t);
-    if (!t)
+    rmr_token_classify_options_init(&full);
+    rmr_read_options(&full, options);
+    rmr_job *job = rmr_job_new(&token_classify_kind, done, user);
+    if (!job)
         return rmr_fail_nomem(err, "a job");
-    rmr_token_classify_options_init(&t->options);
-    rmr_read_options(&t->options, options);
-    rmr_status status =
-        rmr_task_new(&job, &token_classify_kind, t, count, done, user, err);
-    if (status) {
-        rmr_free(t);
-        return status;
-    }
-    status = fill(job, model, texts, count, err);
-    return rmr_task_submit(engine, job, status, t->options.timeout_ms, out,
+    rmr_status status = fill(job, model, texts, count, &full, &error);
+    return rmr_task_submit(engine, job, status, &error, full.timeout_ms, out,
                            err);
 }

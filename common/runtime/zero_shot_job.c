@@ -98,7 +98,7 @@ static void take_scores(rmr_job *job, const rmr_zero_shot *z, size_t text,
 
 static void finish_entailment(rmr_job *job)
 {
-    const zero_shot_run *run = job->data;
+    const zero_shot_run *run = job->task_data;
     const rmr_zero_shot *z = run->labels;
     for (size_t t = 0; t < run->num_texts && !job->status; t++) {
         const float *rows = job->values + t * z->count * job->dim;
@@ -112,13 +112,13 @@ static void finish_entailment(rmr_job *job)
 
 static void finish_embedding(rmr_job *job)
 {
-    const zero_shot_run *run = job->data;
+    const zero_shot_run *run = job->task_data;
     rmr_zero_shot *z = run->labels;
     const float *centroids = z->centroids;
-    if (!job->status && !centroids)
+    if (!centroids)
         centroids = keep_centroids(z, job->dim,
                                    job->values + run->num_texts * job->dim);
-    if (!job->status && !centroids) {
+    if (!centroids) {
         rmr_error error;
         rmr_job_fail(job, rmr_fail_nomem(&error, "the labels' vectors"),
                      &error);
@@ -133,9 +133,9 @@ static void finish_embedding(rmr_job *job)
     rmr_job_merge_results(job, run->num_texts);
 }
 
-static void destroy(rmr_job *job)
+static void destroy(void *task_data)
 {
-    zero_shot_run *run = job->data;
+    zero_shot_run *run = task_data;
     rmr_zero_shot_release(run->labels);
     rmr_free(run->texts);
     rmr_free(run->premises);
@@ -144,10 +144,8 @@ static void destroy(rmr_job *job)
     rmr_free(run);
 }
 
-static const rmr_job_kind entailment_kind = {.finish = finish_entailment,
-                                             .destroy = destroy};
-static const rmr_job_kind embedding_kind = {.finish = finish_embedding,
-                                            .destroy = destroy};
+static const rmr_job_task entailment_task = {finish_entailment, destroy};
+static const rmr_job_task embedding_task = {finish_embedding, destroy};
 
 /* ---------------------------------------------------------------- sequences
  */
@@ -155,7 +153,7 @@ static const rmr_job_kind embedding_kind = {.finish = finish_embedding,
 /* Each text with each hypothesis. */
 static rmr_status set_pairs(rmr_job *job, size_t count, rmr_error *err)
 {
-    zero_shot_run *run = job->data;
+    zero_shot_run *run = job->task_data;
     const rmr_zero_shot *z = run->labels;
     size_t pairs;
     if (!rmr_mul_size(count, z->count, &pairs))
@@ -179,7 +177,7 @@ static rmr_status set_pairs(rmr_job *job, size_t count, rmr_error *err)
 
 static rmr_status set_texts(rmr_job *job, size_t count, rmr_error *err)
 {
-    const zero_shot_run *run = job->data;
+    const zero_shot_run *run = job->task_data;
     rmr_embed_options options;
     rmr_embed_options_init(&options);
     options.normalize = RMR_NORMALIZE_ON;
@@ -191,7 +189,7 @@ static rmr_status set_texts(rmr_job *job, size_t count, rmr_error *err)
 static rmr_status fill_job(rmr_job *job, const rmr_text *texts, size_t count,
                            rmr_error *err)
 {
-    zero_shot_run *run = job->data;
+    zero_shot_run *run = job->task_data;
     const rmr_zero_shot *z = run->labels;
     size_t bytes, scores;
     size_t examples = z->examples && !z->centroids ? z->num_examples : 0;
@@ -203,12 +201,27 @@ static rmr_status fill_job(rmr_job *job, const rmr_text *texts, size_t count,
     job->choices = rmr_malloc_array(count, sizeof *job->choices);
     if (!run->texts || !run->scores || !job->labels || !job->choices)
         return rmr_fail_nomem(err, "the texts of a job");
-    job->bytes = bytes;
+    job->bytes += bytes;
     job->num_labels = z->options.top_k && z->options.top_k < z->count
                           ? z->options.top_k
                           : z->count;
     return z->examples ? set_texts(job, count + examples, err)
                        : set_pairs(job, count, err);
+}
+
+rmr_status rmr_job_set_zero_shot(rmr_job *job, rmr_zero_shot *zero_shot,
+                                 const rmr_text *texts, size_t count,
+                                 rmr_truncate truncate, rmr_error *err)
+{
+    zero_shot_run *run = rmr_task_data(
+        job, zero_shot->examples ? &embedding_task : &entailment_task,
+        sizeof *run, count, err);
+    if (!run)
+        return err->status;
+    run->labels = rmr_zero_shot_retain(zero_shot);
+    job->truncate = truncate;
+    rmr_status status = rmr_check_truncate(truncate, err);
+    return status ? status : fill_job(job, texts, count, err);
 }
 
 rmr_status rmr_zero_shot_start(rmr_engine *engine, rmr_zero_shot *zero_shot,
@@ -217,22 +230,13 @@ rmr_status rmr_zero_shot_start(rmr_engine *engine, rmr_zero_shot *zero_shot,
                                rmr_job_done *done, void *user, rmr_job **out,
                                rmr_error *err)
 {
-    *out = NULL;
+    rmr_error error;
     rmr_job *job;
-    zero_shot_run *run = rmr_calloc(1, sizeof *run);
-    if (!run)
-        return rmr_fail_nomem(err, "a job");
-    rmr_status status = rmr_task_new(
-        &job, zero_shot->examples ? &embedding_kind : &entailment_kind, run,
-        count, done, user, err);
-    if (status) {
-        rmr_free(run);
+    *out = NULL;
+    rmr_status status = rmr_task_new(&job, done, user, err);
+    if (status)
         return status;
-    }
-    run->labels = rmr_zero_shot_retain(zero_shot);
-    job->truncate = truncate;
-    status = rmr_check_truncate(truncate, err);
-    if (!status)
-        status = fill_job(job, texts, count, err);
-    return rmr_task_submit(engine, job, status, timeout_ms, out, err);
+    status =
+        rmr_job_set_zero_shot(job, zero_shot, texts, count, truncate, &error);
+    return rmr_task_submit(engine, job, status, &error, timeout_ms, out, err);
 }
