@@ -756,6 +756,30 @@ RMR_API rmr_status rmr_http_embeddings_start(rmr_engine *engine,
                                              rmr_job_done *done, void *user,
                                              rmr_job **out, rmr_error *err);
 
+/*
+ * The same for a `POST /v1/classify`: {"model", "input"} gets the labels of a
+ * classifier, or the entities of a token classifier; with "labels" any model
+ * that zero-shot takes scores these. "top_k", "raw_scores", "truncate"; with
+ * "labels" also "hypothesis_template", "multi_label", "threshold". The reply's
+ * "data" has for each input what clients of Jina's route ("prediction",
+ * "score", "predictions") and of vLLM's ("label", "probs", "num_classes") read.
+ */
+RMR_API rmr_status rmr_http_classify_start(rmr_engine *engine, const char *body,
+                                           size_t len,
+                                           const rmr_http_options *options,
+                                           rmr_job_done *done, void *user,
+                                           rmr_job **out, rmr_error *err);
+
+/*
+ * The same for a `POST /v1/rerank` of Cohere's or Jina's: {"model", "query",
+ * "documents"}, and "top_n", "raw_scores", "truncate". Documents are strings.
+ */
+RMR_API rmr_status rmr_http_rerank_start(rmr_engine *engine, const char *body,
+                                         size_t len,
+                                         const rmr_http_options *options,
+                                         rmr_job_done *done, void *user,
+                                         rmr_job **out, rmr_error *err);
+
 /* The reply of a final job that rmr_http_*_start made; NULL for others. */
 RMR_API const rmr_http_reply *rmr_job_http_reply(const rmr_job *job);
 

@@ -39,6 +39,12 @@ rmr_status rmr_job_set_rerank(rmr_job *job, rmr_model *model, rmr_text query,
                               const rmr_rerank_options *options,
                               rmr_error *err);
 
+/* The same, but tokenizes here: for a compute thread. */
+rmr_status rmr_job_set_token_classify(rmr_job *job, rmr_model *model,
+                                      const rmr_text *texts, size_t count,
+                                      const rmr_token_classify_options *options,
+                                      rmr_error *err);
+
 /* Errors: RANGE. */
 rmr_status rmr_check_truncate(rmr_truncate truncate, rmr_error *err);
 

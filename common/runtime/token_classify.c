@@ -281,6 +281,15 @@ static rmr_status fill(rmr_job *job, rmr_model *model, const rmr_text *texts,
     return RMR_OK;
 }
 
+rmr_status rmr_job_set_token_classify(rmr_job *job, rmr_model *model,
+                                      const rmr_text *texts, size_t count,
+                                      const rmr_token_classify_options *options,
+                                      rmr_error *err)
+{
+    rmr_status status = fill(job, model, texts, count, options, err);
+    return status ? status : prepare(job, err);
+}
+
 rmr_status rmr_token_classify_start(rmr_engine *engine, rmr_model *model,
                                     const rmr_text *texts, size_t count,
                                     const rmr_token_classify_options *options,
