@@ -45,8 +45,19 @@ typedef struct {
 } ngx_http_remora_main_conf_t;
 
 
+/* What becomes of a request's body. */
+
 typedef struct {
-    ngx_http_remora_ref_t        *embeddings;
+    rmr_status                  (*start)(rmr_engine *engine, const char *body,
+                                    size_t len, const rmr_http_options *options,
+                                    rmr_job_done *done, void *user,
+                                    rmr_job **out, rmr_error *err);
+} ngx_http_remora_route_t;
+
+
+typedef struct {
+    ngx_http_remora_ref_t        *api;
+    ngx_http_remora_route_t      *route;      /* of api */
     ngx_http_remora_ref_t        *health;
     ngx_flag_t                    truncate;
     ngx_msec_t                    timeout;
@@ -152,7 +163,7 @@ ngx_int_t ngx_http_remora_add_header(ngx_http_request_t *r, const char *key,
 
 /* Content handlers, each in a file of its own. */
 
-ngx_int_t ngx_http_remora_embeddings_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_remora_api_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_remora_health_handler(ngx_http_request_t *r);
 
 

@@ -15,6 +15,8 @@
 
 static ngx_int_t ngx_http_remora_health_start(ngx_http_request_t *r,
     rmr_engine *engine);
+static rmr_status ngx_http_remora_health_run(rmr_engine *engine,
+    rmr_model *model, ngx_http_remora_call_t *call, rmr_error *err);
 static ngx_int_t ngx_http_remora_health_call(ngx_http_remora_wait_t *wait,
     rmr_engine *engine, ngx_uint_t index, rmr_named_model *model);
 static ngx_int_t ngx_http_remora_health_reply(ngx_http_request_t *r,
@@ -99,14 +101,46 @@ ngx_http_remora_health_start(ngx_http_request_t *r, rmr_engine *engine)
 }
 
 
+/* Hands the engine one text for what the model was opened for. */
+
+static rmr_status
+ngx_http_remora_health_run(rmr_engine *engine, rmr_model *model,
+    ngx_http_remora_call_t *call, rmr_error *err)
+{
+    rmr_text        text;
+    rmr_model_info  info;
+
+    text.data = NGX_HTTP_REMORA_HEALTH_TEXT;
+    text.len = sizeof(NGX_HTTP_REMORA_HEALTH_TEXT) - 1;
+
+    info.size = sizeof(rmr_model_info);
+    rmr_model_get_info(model, &info);
+
+    if (info.task == RMR_TASK_CLASSIFY) {
+        return rmr_classify_start(engine, model, &text, 1, NULL,
+                                  ngx_http_remora_call_done, call, &call->job,
+                                  err);
+    }
+
+    if (info.task == RMR_TASK_TOKEN_CLASSIFY) {
+        return rmr_token_classify_start(engine, model, &text, 1, NULL,
+                                        ngx_http_remora_call_done, call,
+                                        &call->job, err);
+    }
+
+    return rmr_embed_start(engine, model, &text, 1, NULL,
+                           ngx_http_remora_call_done, call, &call->job, err);
+}
+
+
 /* A job that the engine does not take shows in the reply as one not done. */
 
 static ngx_int_t
 ngx_http_remora_health_call(ngx_http_remora_wait_t *wait, rmr_engine *engine,
     ngx_uint_t index, rmr_named_model *model)
 {
-    rmr_text                 text;
     rmr_error                err;
+    rmr_status               status;
     ngx_http_remora_call_t  *call;
 
     call = ngx_http_remora_call_create(wait, index);
@@ -114,13 +148,9 @@ ngx_http_remora_health_call(ngx_http_remora_wait_t *wait, rmr_engine *engine,
         return NGX_ERROR;
     }
 
-    text.data = NGX_HTTP_REMORA_HEALTH_TEXT;
-    text.len = sizeof(NGX_HTTP_REMORA_HEALTH_TEXT) - 1;
+    status = ngx_http_remora_health_run(engine, model->model, call, &err);
 
-    if (rmr_embed_start(engine, model->model, &text, 1, NULL,
-                        ngx_http_remora_call_done, call, &call->job, &err)
-        != RMR_OK)
-    {
+    if (status != RMR_OK) {
         ngx_free(call);
         return NGX_OK;
     }

@@ -24,10 +24,12 @@ static char *ngx_http_remora_model(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_remora_model_name(ngx_conf_t *cf,
     ngx_http_remora_main_conf_t *rmcf, ngx_str_t *name);
-static char *ngx_http_remora_model_options(ngx_conf_t *cf,
+static char *ngx_http_remora_model_options(ngx_conf_t *cf, ngx_str_t *path,
     rmr_model_options *options);
 static void ngx_http_remora_model_cleanup(void *data);
-static char *ngx_http_remora_embeddings(ngx_conf_t *cf, ngx_command_t *cmd,
+static char *ngx_http_remora_model_task(ngx_conf_t *cf, ngx_str_t *path,
+    ngx_uint_t given, rmr_model_options *options);
+static char *ngx_http_remora_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_remora_health(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -43,6 +45,21 @@ static char *ngx_http_remora_check_timeout(ngx_conf_t *cf, void *post,
 
 static ngx_conf_post_t  ngx_http_remora_timeout_post = {
     ngx_http_remora_check_timeout
+};
+
+
+static ngx_http_remora_route_t  ngx_http_remora_embeddings = {
+    rmr_http_embeddings_start
+};
+
+
+static ngx_http_remora_route_t  ngx_http_remora_classify = {
+    rmr_http_classify_start
+};
+
+
+static ngx_http_remora_route_t  ngx_http_remora_rerank = {
+    rmr_http_rerank_start
 };
 
 
@@ -71,10 +88,24 @@ static ngx_command_t  ngx_http_remora_commands[] = {
 
     { ngx_string("remora_embeddings"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_remora_embeddings,
+      ngx_http_remora_api,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      NULL },
+      &ngx_http_remora_embeddings },
+
+    { ngx_string("remora_classify_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_remora_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      &ngx_http_remora_classify },
+
+    { ngx_string("remora_rerank"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_remora_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      &ngx_http_remora_rerank },
 
     { ngx_string("remora_health"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
@@ -175,7 +206,8 @@ ngx_http_remora_create_loc_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
-     *     rlcf->embeddings = NULL;
+     *     rlcf->api = NULL;
+     *     rlcf->route = NULL;
      *     rlcf->health = NULL;
      */
 
@@ -203,9 +235,10 @@ ngx_http_remora_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (clcf->noname && clcf->handler == NULL) {
 
-        if (prev->embeddings) {
-            conf->embeddings = prev->embeddings;
-            clcf->handler = ngx_http_remora_embeddings_handler;
+        if (prev->api) {
+            conf->api = prev->api;
+            conf->route = prev->route;
+            clcf->handler = ngx_http_remora_api_handler;
         }
 
         if (prev->health) {
@@ -317,15 +350,15 @@ ngx_http_remora_model(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rmr_model_options_init(&options);
 
-    rv = ngx_http_remora_model_options(cf, &options);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
     path = value[2];
 
     if (ngx_conf_full_name(cf->cycle, &path, 0) != NGX_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    rv = ngx_http_remora_model_options(cf, &path, &options);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     named = ngx_array_push(&rmcf->models);
@@ -352,7 +385,7 @@ ngx_http_remora_model(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     info.size = sizeof(rmr_model_info);
     rmr_model_get_info(model, &info);
 
-    if (info.pooling_guessed) {
+    if (info.task == RMR_TASK_EMBED && info.pooling_guessed) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "remora_model \"%V\": there is no modules.json to "
                            "say how token vectors become one: pooling=%s is "
@@ -414,13 +447,15 @@ ngx_http_remora_model_name(ngx_conf_t *cf, ngx_http_remora_main_conf_t *rmcf,
 
 
 static char *
-ngx_http_remora_model_options(ngx_conf_t *cf, rmr_model_options *options)
+ngx_http_remora_model_options(ngx_conf_t *cf, ngx_str_t *path,
+    rmr_model_options *options)
 {
     rmr_error    err;
     ngx_str_t   *value;
-    ngx_uint_t   i;
+    ngx_uint_t   i, task;
 
     value = cf->args->elts;
+    task = 0;
 
     for (i = 3; i < cf->args->nelts; i++) {
 
@@ -447,10 +482,48 @@ ngx_http_remora_model_options(ngx_conf_t *cf, rmr_model_options *options)
             continue;
         }
 
+        if (ngx_strncmp(value[i].data, "task=", 5) == 0) {
+
+            if (rmr_task_parse((char *) value[i].data + 5, &options->task,
+                               &err)
+                != RMR_OK)
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", err.message);
+                return NGX_CONF_ERROR;
+            }
+
+            task = 1;
+            continue;
+        }
+
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter \"%V\": there are \"dtype=f32\", "
                            "\"dtype=bf16\", \"dtype=int8\", \"dtype=int4\", "
-                           "\"pooling=MODE\" and \"sha256=HEX\"", &value[i]);
+                           "\"pooling=MODE\", \"sha256=HEX\" and "
+                           "\"task=TASK\"", &value[i]);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_remora_model_task(cf, path, task, options);
+}
+
+
+/* A task that is not given is the one that config.json has a head for. */
+
+static char *
+ngx_http_remora_model_task(ngx_conf_t *cf, ngx_str_t *path, ngx_uint_t given,
+    rmr_model_options *options)
+{
+    rmr_error  err;
+
+    if (given || options->pooling) {
+        return NGX_CONF_OK;
+    }
+
+    if (rmr_model_find_task((char *) path->data, &options->task, &err)
+        != RMR_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", err.message);
         return NGX_CONF_ERROR;
     }
 
@@ -466,7 +539,7 @@ ngx_http_remora_model_cleanup(void *data)
 
 
 static char *
-ngx_http_remora_embeddings(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_remora_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_remora_loc_conf_t *rlcf = conf;
 
@@ -474,8 +547,14 @@ ngx_http_remora_embeddings(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "conflicts with \"remora_health\" in the same location";
     }
 
-    return ngx_http_remora_content(cf, &rlcf->embeddings,
-                                   ngx_http_remora_embeddings_handler);
+    if (rlcf->api && rlcf->route != cmd->post) {
+        return "conflicts with another route in the same location";
+    }
+
+    rlcf->route = cmd->post;
+
+    return ngx_http_remora_content(cf, &rlcf->api,
+                                   ngx_http_remora_api_handler);
 }
 
 
@@ -484,8 +563,8 @@ ngx_http_remora_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_remora_loc_conf_t *rlcf = conf;
 
-    if (rlcf->embeddings) {
-        return "conflicts with \"remora_embeddings\" in the same location";
+    if (rlcf->api) {
+        return "conflicts with another route in the same location";
     }
 
     return ngx_http_remora_content(cf, &rlcf->health,

@@ -206,7 +206,14 @@ static void check_reply(const rmr_http_reply *reply, rmr_status status)
     json_decref(json);
 }
 
-static rmr_status request(const char *body, uint64_t nth, int forever)
+/* rmr_http_embeddings_start or another route. */
+typedef rmr_status start_request(rmr_engine *engine, const char *body,
+                                 size_t len, const rmr_http_options *options,
+                                 rmr_job_done *done, void *user, rmr_job **out,
+                                 rmr_error *err);
+
+static rmr_status request(start_request *start, const char *body, uint64_t nth,
+                          int forever)
 {
     rmr_named_model named = {"tiny", model};
     rmr_http_options options;
@@ -217,8 +224,8 @@ static rmr_status request(const char *body, uint64_t nth, int forever)
     rmr_job *job;
     rmr_engine *engine = start_engine(1);
     rmr_alloc_fail_at(nth, forever);
-    rmr_status status = rmr_http_embeddings_start(
-        engine, body, strlen(body), &options, NULL, NULL, &job, &err);
+    rmr_status status =
+        start(engine, body, strlen(body), &options, NULL, NULL, &job, &err);
     int accepted = status == RMR_OK;
     if (accepted)
         assert_int_equal(rmr_job_wait(job, 60000), 1);
@@ -238,16 +245,34 @@ static rmr_status request(const char *body, uint64_t nth, int forever)
 
 static rmr_status request_floats(uint64_t nth, int forever)
 {
-    return request("{\"model\":\"tiny\",\"input\":[\"the card\",\"fish\"],"
+    return request(rmr_http_embeddings_start,
+                   "{\"model\":\"tiny\",\"input\":[\"the card\",\"fish\"],"
                    "\"user\":[1,2.5,null,{\"a\":true}]}",
                    nth, forever);
 }
 
 static rmr_status request_base64(uint64_t nth, int forever)
 {
-    return request("{\"input\":[\"the card\",\"fi\\u0000sh\"],"
+    return request(rmr_http_embeddings_start,
+                   "{\"input\":[\"the card\",\"fi\\u0000sh\"],"
                    "\"encoding_format\":\"base64\",\"model\":\"tiny\"}",
                    nth, forever);
+}
+
+static rmr_status request_labels(uint64_t nth, int forever)
+{
+    return request(rmr_http_classify_start,
+                   "{\"model\":\"tiny\",\"input\":[\"the card\",\"fish\"],"
+                   "\"labels\":[\"a\",\"b\"],\"threshold\":0.9}",
+                   nth, forever);
+}
+
+static void http_classify(void **state)
+{
+    (void)state;
+    unsigned count = fail_each(request_labels, 0);
+    assert_in_range(count, 25, 150);
+    assert_int_equal(fail_each(request_labels, 1), count);
 }
 
 static void http_embeddings(void **state)
@@ -692,6 +717,7 @@ int main(void)
         cmocka_unit_test(engine_start),
         cmocka_unit_test(embed),
         cmocka_unit_test(http_embeddings),
+        cmocka_unit_test(http_classify),
         cmocka_unit_test(http_embeddings_in_jansson),
         cmocka_unit_test(tokens),
         cmocka_unit_test(quantize),

@@ -79,8 +79,8 @@ REFUSED = {
     "parameter": ("remora_model minilm models/tiny fast=yes;",
                   'invalid parameter "fast=yes": there are "dtype=f32", '
                   '"dtype=bf16", "dtype=int8", "dtype=int4", '
-                  '"pooling=MODE" and '
-                  '"sha256=HEX"'),
+                  '"pooling=MODE", "sha256=HEX" and '
+                  '"task=TASK"'),
     "no path": ("remora_model minilm;", "invalid number of arguments"),
     "sha256 differs": (
         f"remora_model minilm models/tiny sha256={'0' * 64};", "SHA-256|0000"),
@@ -326,6 +326,6 @@ def test_readme_lists_every_directive(root):
         line.split('"')[1] for line in source.splitlines()
         if 'ngx_string("remora_' in line
     ]
-    assert len(directives) == 7
+    assert len(directives) == 9
     for directive in directives:
         assert f"### {directive}" in readme

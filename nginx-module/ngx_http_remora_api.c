@@ -1,31 +1,31 @@
 
 /*
- * ngx_http_remora_embeddings.c: the content handler of remora_embeddings,
- * OpenAI's POST /v1/embeddings.  It reads the whole body and hands it to the
- * engine, which parses it, computes, and writes the reply.  It must never look
- * into the body, nor log any of it.
+ * ngx_http_remora_api.c: the content handler of remora_embeddings,
+ * remora_classify_api and remora_rerank.  It reads the whole body and hands it
+ * to the engine, which parses it, computes, and writes the reply.  It must
+ * never look into the body, nor log any of it.
  */
 
 
 #include "ngx_http_remora.h"
 
 
-static void ngx_http_remora_embeddings_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_remora_embeddings_start(ngx_http_request_t *r);
-static rmr_status ngx_http_remora_embeddings_call(ngx_http_request_t *r,
+static void ngx_http_remora_api_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_remora_api_start(ngx_http_request_t *r);
+static rmr_status ngx_http_remora_api_call(ngx_http_request_t *r,
     rmr_engine *engine, ngx_str_t *body, ngx_http_remora_call_t *call,
     rmr_error *err);
 static ngx_int_t ngx_http_remora_read_body(ngx_http_request_t *r,
     ngx_str_t *body, ngx_uint_t *allocated);
 static u_char *ngx_http_remora_read_buf(u_char *p, ngx_buf_t *b);
-static ngx_int_t ngx_http_remora_embeddings_refuse(ngx_http_request_t *r,
+static ngx_int_t ngx_http_remora_api_refuse(ngx_http_request_t *r,
     rmr_error *err);
-static ngx_int_t ngx_http_remora_embeddings_reply(ngx_http_request_t *r,
+static ngx_int_t ngx_http_remora_api_reply(ngx_http_request_t *r,
     ngx_http_remora_wait_t *wait);
 
 
 ngx_int_t
-ngx_http_remora_embeddings_handler(ngx_http_request_t *r)
+ngx_http_remora_api_handler(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
@@ -40,11 +40,11 @@ ngx_http_remora_embeddings_handler(ngx_http_request_t *r)
         }
 
         return ngx_http_remora_send_error(r, NGX_HTTP_NOT_ALLOWED,
-                                      "Embeddings are asked for with POST.");
+                                      "This is asked for with POST.");
     }
 
     rc = ngx_http_read_client_request_body(r,
-                                      ngx_http_remora_embeddings_body_handler);
+                                      ngx_http_remora_api_body_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         return rc;
@@ -55,11 +55,11 @@ ngx_http_remora_embeddings_handler(ngx_http_request_t *r)
 
 
 static void
-ngx_http_remora_embeddings_body_handler(ngx_http_request_t *r)
+ngx_http_remora_api_body_handler(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_remora_embeddings_start(r);
+    rc = ngx_http_remora_api_start(r);
 
     if (rc != NGX_AGAIN) {
         ngx_http_finalize_request(r, rc);
@@ -70,7 +70,7 @@ ngx_http_remora_embeddings_body_handler(ngx_http_request_t *r)
 /* NGX_AGAIN: the request waits; else what it is to be finalized with. */
 
 static ngx_int_t
-ngx_http_remora_embeddings_start(ngx_http_request_t *r)
+ngx_http_remora_api_start(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
     rmr_error                    err;
@@ -88,7 +88,7 @@ ngx_http_remora_embeddings_start(ngx_http_request_t *r)
                                       "The server has no compute threads.");
     }
 
-    wait = ngx_http_remora_wait_create(r, 1, ngx_http_remora_embeddings_reply);
+    wait = ngx_http_remora_wait_create(r, 1, ngx_http_remora_api_reply);
     if (wait == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -104,7 +104,7 @@ ngx_http_remora_embeddings_start(ngx_http_request_t *r)
         return rc;
     }
 
-    status = ngx_http_remora_embeddings_call(r, engine, &body, call, &err);
+    status = ngx_http_remora_api_call(r, engine, &body, call, &err);
 
     if (allocated) {
         ngx_free(body.data);
@@ -112,7 +112,7 @@ ngx_http_remora_embeddings_start(ngx_http_request_t *r)
 
     if (status != RMR_OK) {
         ngx_free(call);
-        return ngx_http_remora_embeddings_refuse(r, &err);
+        return ngx_http_remora_api_refuse(r, &err);
     }
 
     ngx_http_remora_call_run(call);
@@ -128,7 +128,7 @@ ngx_http_remora_embeddings_start(ngx_http_request_t *r)
 
 
 static rmr_status
-ngx_http_remora_embeddings_call(ngx_http_request_t *r, rmr_engine *engine,
+ngx_http_remora_api_call(ngx_http_request_t *r, rmr_engine *engine,
     ngx_str_t *body, ngx_http_remora_call_t *call, rmr_error *err)
 {
     rmr_http_options             options;
@@ -138,13 +138,13 @@ ngx_http_remora_embeddings_call(ngx_http_request_t *r, rmr_engine *engine,
 
     rmr_http_options_init(&options);
 
-    options.models = rlcf->embeddings->models;
-    options.num_models = rlcf->embeddings->nmodels;
+    options.models = rlcf->api->models;
+    options.num_models = rlcf->api->nmodels;
     options.truncate = rlcf->truncate ? RMR_TRUNCATE_END : RMR_TRUNCATE_NONE;
 
-    return rmr_http_embeddings_start(engine, (char *) body->data, body->len,
-                                     &options, ngx_http_remora_call_done, call,
-                                     &call->job, err);
+    return rlcf->route->start(engine, (char *) body->data, body->len, &options,
+                              ngx_http_remora_call_done, call, &call->job,
+                              err);
 }
 
 
@@ -244,7 +244,7 @@ ngx_http_remora_read_buf(u_char *p, ngx_buf_t *b)
 /* The engine did not take the body. */
 
 static ngx_int_t
-ngx_http_remora_embeddings_refuse(ngx_http_request_t *r, rmr_error *err)
+ngx_http_remora_api_refuse(ngx_http_request_t *r, rmr_error *err)
 {
     ngx_uint_t  status;
 
@@ -264,7 +264,7 @@ ngx_http_remora_embeddings_refuse(ngx_http_request_t *r, rmr_error *err)
 
 
 static ngx_int_t
-ngx_http_remora_embeddings_reply(ngx_http_request_t *r,
+ngx_http_remora_api_reply(ngx_http_request_t *r,
     ngx_http_remora_wait_t *wait)
 {
     u_char                *value;
@@ -276,7 +276,7 @@ ngx_http_remora_embeddings_reply(ngx_http_request_t *r,
                       "remora: request exceeded remora_timeout");
 
         return ngx_http_remora_send_error(r, NGX_HTTP_GATEWAY_TIME_OUT,
-                       "The embeddings could not be computed in time.");
+                       "The answer could not be computed in time.");
     }
 
     reply = rmr_job_http_reply(wait->jobs[0]);
