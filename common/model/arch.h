@@ -33,6 +33,9 @@ typedef struct rmr_arch rmr_arch;
 
 struct rmr_arch {
     const char *model_type; /* config.json's */
+    /* The reference is code beside the weights, which "auto_map" names, and not
+     * a library: that code is not run, but written anew here. */
+    int is_remote;
 
     const struct rmr_family_names *family; /* family.h; or NULL */
     const struct rmr_heads *heads;         /* head.h; or NULL */

@@ -352,6 +352,23 @@ static int minds_distance(rmr_json_source source)
     return type && strcmp(type, "alibi") == 0;
 }
 
+/* Code of the model's own may compute anything. */
+static rmr_status check_code(const rmr_arch *arch, rmr_json_source source,
+                             rmr_error *err)
+{
+    const json_t *map = json_object_get(source.object, "auto_map"), *value;
+    const char *key;
+    json_object_foreach((json_t *)map, key, value)
+    {
+        if (!arch->is_remote && strncmp(key, "AutoModel", 9) == 0)
+            return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                            "%s: \"auto_map\": \"%s\" names code that comes "
+                            "with the model, which is never run",
+                            source.name, key);
+    }
+    return RMR_OK;
+}
+
 static rmr_status read_all(rmr_config *config, rmr_json_source source,
                            rmr_error *err)
 {
@@ -371,7 +388,9 @@ static rmr_status read_all(rmr_config *config, rmr_json_source source,
         return RMR_ERR_UNSUPPORTED;
     snprintf(config->model_type, sizeof config->model_type, "%s",
              arch->model_type);
-    status = arch->read_config(config, source, err);
+    status = check_code(arch, source, err);
+    if (!status)
+        status = arch->read_config(config, source, err);
     if (!status && arch->forward)
         status = read_positions(config, arch, source, err);
     if (!status)

@@ -118,6 +118,7 @@ static const rmr_heads heads = {
 
 const rmr_arch rmr_arch_gte = {
     .model_type = "gte",
+    .is_remote = 1,
     .read_config = read_config,
     .family = &names,
     .heads = &heads,
@@ -126,6 +127,7 @@ const rmr_arch rmr_arch_gte = {
 
 const rmr_arch rmr_arch_new = {
     .model_type = "new",
+    .is_remote = 1,
     .read_config = read_config,
     .family = &names,
     .heads = &heads,

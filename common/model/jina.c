@@ -96,6 +96,7 @@ static const rmr_heads heads = {
 
 const rmr_arch rmr_arch_jina = {
     .model_type = "jina_bert",
+    .is_remote = 1,
     .read_config = read_config,
     .family = &names,
     .heads = &heads,

@@ -208,6 +208,7 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
 
 const rmr_arch rmr_arch_nomic = {
     .model_type = "nomic_bert",
+    .is_remote = 1,
     .max_positions = "n_positions",
     .read_config = read_config,
     .family = &names,

@@ -202,6 +202,22 @@ static void test_model_types(void **state)
                    "\"gpt2\"", "known: albert");
 }
 
+static void test_code_of_a_model(void **state)
+{
+    rmr_config config;
+    rmr_error err = {0};
+    expect_failure(read_with(state, "auto_map",
+                             "{\"AutoConfig\":\"a.B\","
+                             "\"AutoModelForMaskedLM\":\"a.C\"}",
+                             &config, &err),
+                   &err, RMR_ERR_UNSUPPORTED, "config.json", "auto_map",
+                   "\"AutoModelForMaskedLM\"", "never run");
+    expect_ok(read_with(state, "auto_map", "{\"AutoTokenizer\":\"a.B\"}",
+                        &config, &err),
+              &err);
+    expect_ok(read_with(state, "auto_map", "null", &config, &err), &err);
+}
+
 static void test_activations(void **state)
 {
     static const struct {
@@ -916,6 +932,7 @@ int main(void)
         in_directory(test_absent_fields),
         in_directory(test_absurd_sizes),
         in_directory(test_model_types),
+        in_directory(test_code_of_a_model),
         in_directory(test_activations),
         in_directory(test_variants_that_need_other_arithmetic),
         in_directory(test_alibi_is_jina),
