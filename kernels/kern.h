@@ -186,10 +186,14 @@ typedef struct rmr_attention_bias {
     const float *distance; /* added to the scaled score; or NULL */
     /* Added before it is scaled (He et al. 2021, DeBERTa): what query i, and
      * what key j, makes of the distance's column: [length, stride]; each may be
-     * NULL. */
+     * NULL. Up to RMR_PANEL values beyond the last row of of_query may be
+     * read. */
     const float *of_query, *of_key;
     size_t stride;
     const int32_t *columns; /* below stride */
+    /* Up to so far to each side, a column follows that of the distance before.
+     */
+    size_t near;
 } rmr_attention_bias;
 
 /* What an attention kernel is given: q, k, v, context are at the head's first

@@ -14,6 +14,10 @@
 #include "common/model/head.h"
 #include "kernels/pack.h"
 
+enum {
+    ROWS_AT_ONCE = 24 /* of queries or keys by columns of distances */
+};
+
 static const rmr_layer_names layer_names = {
     .query = "attention.self.query_proj",
     .key = "attention.self.key_proj",
@@ -150,7 +154,10 @@ typedef struct positions {
     rmr_dtype dtype;
     rmr_weight *of_keys;    /* [layers, heads], of 2 span outputs; or NULL */
     rmr_weight *of_queries; /* the same */
-    int32_t *columns;       /* [2 max_positions - 1 + RMR_PANEL] */
+    /* By the distance from query to key, whose buckets are turned around: as
+     * keys follow each other, so do columns, up to `near` away. */
+    int32_t *columns; /* [2 max_positions - 1 + RMR_PANEL] */
+    size_t near;
     rmr_convolution convolution;
     rmr_linear *of_group;
 } positions;
@@ -175,17 +182,23 @@ static void fill_columns(positions *p)
     ptrdiff_t longest = (ptrdiff_t)p->config->max_positions - 1;
     ptrdiff_t last = 2 * (ptrdiff_t)d->span - 1;
     for (ptrdiff_t j = -longest; j <= longest; j++) {
-        ptrdiff_t column = bucket_of(d, -j) + (ptrdiff_t)d->span;
-        column = column < 0 ? 0 : column > last ? last : column;
-        p->columns[j + longest] = (int32_t)column;
+        ptrdiff_t bucket = bucket_of(d, -j) + (ptrdiff_t)d->span;
+        bucket = bucket < 0 ? 0 : bucket > last ? last : bucket;
+        p->columns[j + longest] = (int32_t)(last - bucket);
     }
+    ptrdiff_t near = 0;
+    const int32_t *middle = p->columns + longest;
+    while (near < longest && middle[near + 1] == middle[near] + 1 &&
+           middle[-near - 1] == middle[-near] - 1)
+        near++;
+    p->near = (size_t)near;
 }
 
 /* ------------------------------------------------------------------ binding
  */
 
-/* A head's components of rows [2 span, columns] from `first` on, as a weight.
- */
+/* A head's components of rows [2 span, columns] from `first` on, the last row
+ * first, as a weight. */
 static rmr_status pack_head(const positions *p, rmr_weights *weights,
                             const float *rows, size_t columns, size_t first,
                             float *head, rmr_weight *to)
@@ -196,7 +209,7 @@ static rmr_status pack_head(const positions *p, rmr_weights *weights,
     if (!panels)
         return RMR_ERR_NOMEM;
     for (size_t r = 0; r < out; r++)
-        memcpy(head + r * size, rows + r * columns + first,
+        memcpy(head + (out - 1 - r) * size, rows + r * columns + first,
                size * sizeof *head);
     if (p->dtype == RMR_DTYPE_BF16)
         rmr_pack_bf16(size, out, head, panels);
@@ -370,22 +383,35 @@ static void bind_convolution(rmr_binder *b, positions *p, rmr_encoder *encoder)
 /* ------------------------------------------------------------------ running
  */
 
-/* Rows of a head's queries or keys by what it makes of buckets [first, last).
- */
+/* Queries or keys of a head by what it makes of the columns, of which `y` takes
+ * those that some key can have, [length, 2 span]: for a few rows at once, so
+ * that they are not many more than the keys. A key sees queries at distances
+ * whose sign is the other way around. */
 static const float *multiply(const positions *p, const rmr_weight *weight,
                              const rmr_attention_args *args, const void *x,
-                             size_t first, size_t last, float *y)
+                             int of_keys, float *y)
 {
-    rmr_linear_args linear = {.weight = weight,
-                              .rows = args->length,
-                              .first = first,
-                              .last = last,
-                              .x = x,
-                              .x_stride = args->stride,
-                              .y = y,
-                              .y_stride = weight->out * sizeof *y,
-                              .y_dtype = RMR_DTYPE_F32};
-    rmr_kern_linear(p->kern, &linear);
+    size_t out = weight->out, last_row = args->length - 1;
+    const int32_t *columns = p->columns + p->config->max_positions - 1;
+    for (size_t row = 0, rows; row < args->length; row += rows) {
+        size_t left = args->length - row;
+        rows = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
+        ptrdiff_t before = (ptrdiff_t)(row + rows - 1);
+        ptrdiff_t after = (ptrdiff_t)(last_row - row);
+        size_t first = (size_t)columns[of_keys ? -after : -before];
+        size_t last = (size_t)columns[of_keys ? before : after];
+        last = rmr_panels(last + 1);
+        rmr_linear_args linear = {.weight = weight,
+                                  .rows = rows,
+                                  .first = first / RMR_PANEL * RMR_PANEL,
+                                  .last = last < out ? last : out,
+                                  .x = (const char *)x + row * args->stride,
+                                  .x_stride = args->stride,
+                                  .y = y + row * out,
+                                  .y_stride = out * sizeof *y,
+                                  .y_dtype = RMR_DTYPE_F32};
+        rmr_kern_linear(p->kern, &linear);
+    }
     return y;
 }
 
@@ -397,24 +423,21 @@ static void bias_of(const void *context, size_t layer, size_t head,
     const positions *p = context;
     size_t out = 2 * (size_t)p->config->disentangled.span;
     size_t which = layer * p->config->num_attention_heads + head;
-    ptrdiff_t furthest = (ptrdiff_t)args->length - 1;
     bias->columns = p->columns + p->config->max_positions - 1;
+    bias->near = p->near;
     bias->stride = out;
-    size_t first = (size_t)bias->columns[furthest] / RMR_PANEL * RMR_PANEL;
-    size_t last = rmr_panels((size_t)bias->columns[-furthest] + 1);
-    last = last < out ? last : out;
     if (p->of_keys)
-        bias->of_query = multiply(p, &p->of_keys[which], args, args->q, first,
-                                  last, scratch);
+        bias->of_query =
+            multiply(p, &p->of_keys[which], args, args->q, 0, scratch);
     if (p->of_queries)
-        bias->of_key = multiply(p, &p->of_queries[which], args, args->k, first,
-                                last, scratch + args->length * out);
+        bias->of_key = multiply(p, &p->of_queries[which], args, args->k, 1,
+                                scratch + args->length * out);
 }
 
 static size_t bias_floats(const void *context, size_t length)
 {
     const positions *p = context;
-    return 2 * length * 2 * p->config->disentangled.span;
+    return 2 * length * 2 * p->config->disentangled.span + RMR_PANEL;
 }
 
 static void extend(rmr_binder *b, rmr_encoder *encoder, void **extra)

@@ -12,8 +12,8 @@
 #include <string.h>
 
 enum {
-    TILE_ROWS = 12,  /* blocks are multiples of what kernels take at once */
-    MAX_BLOCK = 120, /* rows */
+    TILE_ROWS = 12,  /* that kernels take at once, at most */
+    MAX_BLOCK = 132, /* rows */
     MIN_BLOCK = 24,  /* rows from which a member gets a block of its own */
     /* Bytes of a block's widest matrix that a core's cache has room for. */
     BLOCK_BYTES = 512 * 1024
@@ -169,21 +169,24 @@ static size_t bias_bytes(const pass *p)
     return floats * sizeof(float);
 }
 
-/* How the batch is cut for so many members. */
+/* How the batch is cut for so many members. Several have as many blocks each,
+ * all of as many rows, since a phase ends with the last of them. */
 static void cut(pass *p)
 {
-    size_t tokens = p->batch->tokens;
-    size_t rows = BLOCK_BYTES / inner_bytes(p->encoder);
+    size_t tokens = larger(p->batch->tokens, 1);
+    size_t most = BLOCK_BYTES / inner_bytes(p->encoder);
     size_t share = (tokens + p->members - 1) / p->members;
-    rows = rows > MAX_BLOCK ? MAX_BLOCK : larger(rows, MIN_BLOCK);
+    most = most > MAX_BLOCK ? MAX_BLOCK : larger(most, MIN_BLOCK);
+    most = (most + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+    size_t blocks = (share + most - 1) / most * p->members;
     p->by_columns = p->members > 1 && share < MIN_BLOCK;
-    if (p->by_columns)
-        rows = tokens;
-    else if (rows > share)
-        rows = share;
-    rows = (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
-    p->block_rows = rows ? rows : TILE_ROWS;
     p->parts = p->by_columns ? p->members : 1;
+    if (p->by_columns)
+        p->block_rows = tokens;
+    else if (p->members > 1)
+        p->block_rows = (tokens + blocks - 1) / blocks;
+    else
+        p->block_rows = tokens < most ? tokens : most;
 }
 
 /* Room for the next `bytes` of scratch; NULL while it is only counted. */

@@ -180,6 +180,42 @@ static float ATTENTION(largest)(size_t count, const float *x)
     return lanes[0];
 }
 
+/* What a query makes of the distances of `count` keys, from `distance` on. */
+static void ATTENTION(add_of_query)(const rmr_attention_bias *b, size_t query,
+                                    ptrdiff_t distance, size_t count,
+                                    int follow, float *scores)
+{
+    const float *row = b->of_query + query * b->stride;
+    const int32_t *columns = b->columns + distance;
+    if (follow) {
+        row += columns[0];
+        for (size_t c = 0; c < count; c += VEC_WIDTH)
+            VEC_STORE(scores + c,
+                      VEC_ADD(VEC_LOAD(scores + c), VEC_LOAD(row + c)));
+        return;
+    }
+    for (size_t c = 0; c < count; c++)
+        scores[c] += row[columns[c]];
+}
+
+/* What `count` keys from `first` on make of their distances to a query. */
+static void ATTENTION(add_of_keys)(const rmr_attention_bias *b, size_t first,
+                                   ptrdiff_t distance, size_t count, int follow,
+                                   float *scores)
+{
+    size_t stride = b->stride;
+    const float *row = b->of_key + first * stride;
+    const int32_t *columns = b->columns + distance;
+    if (follow) {
+        row += columns[0];
+        for (size_t c = 0; c < count; c++)
+            scores[c] += row[c * (stride + 1)];
+        return;
+    }
+    for (size_t c = 0; c < count; c++, row += stride)
+        scores[c] += row[columns[c]];
+}
+
 /* Added to the scores of query i, which are scaled then, from key `first` on.
  */
 static void ATTENTION(add_bias)(const rmr_attention_args *args, size_t i,
@@ -187,21 +223,19 @@ static void ATTENTION(add_bias)(const rmr_attention_args *args, size_t i,
 {
     const rmr_attention_bias *b = args->bias;
     ptrdiff_t distance = (ptrdiff_t)first - (ptrdiff_t)i;
-    if (b->of_query) {
-        const float *row = b->of_query + i * b->stride;
-        for (size_t c = 0; c < count; c++)
-            scores[c] += row[b->columns[distance + (ptrdiff_t)c]];
-    }
-    if (b->of_key) {
-        const float *row = b->of_key + first * b->stride;
-        for (size_t c = 0; c < count; c++, row += b->stride)
-            scores[c] += row[b->columns[distance + (ptrdiff_t)c]];
-    }
-    for (size_t c = 0; c < count; c++)
-        scores[c] *= args->scale;
-    if (b->distance) {
-        for (size_t c = 0; c < count; c++)
-            scores[c] += b->distance[distance + (ptrdiff_t)c];
+    ptrdiff_t near = (ptrdiff_t)b->near;
+    int follow = distance >= -near && distance + (ptrdiff_t)count - 1 <= near;
+    if (b->of_query)
+        ATTENTION(add_of_query)(b, i, distance, count, follow, scores);
+    if (b->of_key)
+        ATTENTION(add_of_keys)(b, first, distance, count, follow, scores);
+    vec scale = VEC_SET1(args->scale);
+    for (size_t c = 0; c < count; c += VEC_WIDTH) {
+        vec score = VEC_MUL(VEC_LOAD(scores + c), scale);
+        if (b->distance)
+            score =
+                VEC_ADD(score, VEC_LOAD(b->distance + distance + (ptrdiff_t)c));
+        VEC_STORE(scores + c, score);
     }
 }
 
@@ -209,11 +243,12 @@ static void ATTENTION(add_bias)(const rmr_attention_args *args, size_t i,
 static void ATTENTION(hide)(const rmr_attention_bias *b, size_t i, size_t first,
                             size_t count, float *scores)
 {
-    for (size_t c = 0; c < count; c++) {
-        size_t j = first + c;
-        if (j > i ? j - i > b->after : i - j > b->before)
-            scores[c] = -INFINITY;
-    }
+    size_t from = i > b->before ? i - b->before : 0;
+    size_t to = b->after < SIZE_MAX - i ? i + b->after + 1 : SIZE_MAX;
+    for (size_t j = first; j < from && j < first + count; j++)
+        scores[j - first] = -INFINITY;
+    for (size_t j = first > to ? first : to; j < first + count; j++)
+        scores[j - first] = -INFINITY;
 }
 
 /* Whether some of the queries [query, query + rows) sees some of the keys

@@ -50,9 +50,9 @@
 
 enum {
     PRODUCT(vectors) = RMR_PANEL / LANE_COUNT,
-    /* Rows that pass a panel before the next panel is touched: as many as
+    /* Most rows that pass a panel before the next panel is touched: as many as
      * leave both in the second-level cache. */
-    PRODUCT(block_rows) = 120
+    PRODUCT(block_rows) = 132
 };
 
 /* What a tile fetches into the second-level cache while it computes: of each of
@@ -239,9 +239,9 @@ static inline __attribute__((always_inline)) void
 PRODUCT(multiply)(const rmr_product *p, rmr_product_finish *finish,
                   const void *context)
 {
-    for (size_t row = 0; row < p->rows; row += PRODUCT(block_rows)) {
-        size_t left = p->rows - row;
-        size_t rows = left < PRODUCT(block_rows) ? left : PRODUCT(block_rows);
+    size_t blocks = (p->rows + PRODUCT(block_rows) - 1) / PRODUCT(block_rows);
+    for (size_t b = 0, row = 0, rows; b < blocks; b++, row += rows) {
+        rows = p->rows / blocks + (b < p->rows % blocks);
         size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
         int flat = (rows + tiles - 1) / tiles <= FLAT_ROWS;
         size_t full = flat ? 2 * TILE_PANELS : TILE_PANELS;

@@ -126,18 +126,22 @@ static attention_case make_attention(rmr_dtype dtype, size_t length,
     return c;
 }
 
-/* A column for each distance, and what some queries or keys make of it. */
+/* A column for each distance, of which some may follow each other; and what
+ * some queries or keys make of it. */
 static void make_columns(attention_case *c)
 {
     rmr_attention_bias *b = &c->bias;
     size_t count = 2 * c->length + RMR_PANEL;
     int32_t *columns = kernel_array(count, sizeof *columns);
-    b->stride = 1 + kernel_below(40);
+    b->near = kernel_below((uint32_t)c->length);
+    b->stride = 2 * b->near + 1 + kernel_below(40);
     for (size_t i = 0; i < count; i++)
         columns[i] = (int32_t)kernel_below((uint32_t)b->stride);
+    for (size_t i = 0; i <= 2 * b->near; i++)
+        columns[c->length - 1 - b->near + i] = (int32_t)i;
     b->columns = columns + c->length - 1;
     if (!kernel_one_in(3))
-        b->of_query = kernel_floats(c->length * b->stride, 2);
+        b->of_query = kernel_floats(c->length * b->stride + RMR_PANEL, 2);
     if (!kernel_one_in(3))
         b->of_key = kernel_floats(c->length * b->stride, 2);
 }
