@@ -132,7 +132,8 @@ typedef struct rmr_model_options {
     rmr_dtype dtype;    /* arithmetic; default RMR_DTYPE_F32, or what the
                          * directory was quantized to: nothing else then */
     const char *sha256; /* 64 hex digits that model.safetensors must have, or
-                         * NULL; refused for sharded weights */
+                         * the two files behind one another where there is an
+                         * adapter; or NULL; refused for sharded weights */
     int tokenizer_only; /* 1: nothing but the tokenizer; default 0 */
     /* How token vectors become one, where there is no modules.json to say so:
      * "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean",
@@ -143,6 +144,10 @@ typedef struct rmr_model_options {
     /* Whose head config.json's "architectures" must name, unless vectors are
      * wanted: ...ForSequenceClassification, ...ForTokenClassification. */
     rmr_task task;
+    /* A directory with a LoRA adapter, as PEFT writes it: adapter_config.json
+     * and adapter_model.safetensors, which are merged into the weights. NULL:
+     * none. Not with tokenizer_only. */
+    const char *adapter;
 } rmr_model_options;
 
 RMR_API void rmr_model_options_init(rmr_model_options *options);
@@ -168,8 +173,12 @@ RMR_API void rmr_model_options_init(rmr_model_options *options);
  * Opened for another task than embedding, a model has its head and neither
  * pooling nor prompts, and does nothing but that task.
  *
+ * With an adapter, each of its tensors must be one that the model uses when it
+ * is opened for that task. Models of other adapters over one directory are
+ * other models.
+ *
  * Errors: IO, FORMAT, UNSUPPORTED, RANGE (non-finite weights, absurd sizes,
- * sha256 that differs or goes with tokenizer_only), NOMEM.
+ * sha256 that differs, sha256 or adapter with tokenizer_only), NOMEM.
  */
 RMR_API rmr_status rmr_model_open(rmr_model **out, const char *path,
                                   const rmr_model_options *options,
@@ -230,6 +239,7 @@ typedef struct rmr_model_info {
                                  * none is asked for; or NULL */
     rmr_task task;              /* that it was opened for */
     uint32_t num_labels;        /* that it scores; 0: it makes vectors */
+    const char *adapter;        /* its directory, as first opened; or NULL */
 } rmr_model_info;
 
 /* Set info->size before the call; fields beyond it are left alone. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/model/adapter.h"
 #include "common/model/quantize.h"
 #include "common/model/whole.h"
 #include "kernels/pack.h"
@@ -46,7 +47,7 @@ size_t rmr_linear_first(const rmr_linear_source *source, size_t name)
     return first;
 }
 
-/* Copies the tensor NAME.suffix. */
+/* Copies the tensor NAME.suffix, with what an adapter adds to a weight. */
 static rmr_status take(rmr_weights *weights, const char *name,
                        const char *suffix, uint64_t rows, uint64_t columns,
                        uint64_t width, float *to, rmr_error *err)
@@ -61,7 +62,10 @@ static rmr_status take(rmr_weights *weights, const char *name,
         return status;
     memcpy(to, values, count * sizeof *to);
     rmr_weights_forget(weights, values, count);
-    return RMR_OK;
+    if (rows && !width && rmr_weights_adapter(weights))
+        status = rmr_adapter_merge(rmr_weights_adapter(weights), full, rows,
+                                   columns, to, err);
+    return status;
 }
 
 /* A copy of what a panel's columns have each, from `first` on; what is missing

@@ -12,6 +12,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/file.h"
+#include "common/model/family.h"
 #include "common/model/static.h"
 
 void rmr_model_options_init(rmr_model_options *options)
@@ -31,6 +32,7 @@ void rmr_model_unload(rmr_model *model)
     rmr_prompts_free(&model->prompts);
     rmr_tokenizer_close(model->tokenizer);
     rmr_weights_close(model->weights);
+    rmr_adapter_close(model->adapter);
     rmr_free(model->path);
     rmr_free(model);
 }
@@ -278,14 +280,26 @@ static rmr_status open_texts(rmr_model *model, const rmr_model_options *options,
     return status;
 }
 
-static rmr_status bind(rmr_model *model, rmr_error *err)
+static rmr_status open_adapter(rmr_model *model, const rmr_arch *arch,
+                               const rmr_model_options *options, rmr_error *err)
 {
-    const rmr_arch *arch =
-        model->config.is_static
-            ? &rmr_arch_model2vec
-            : rmr_arch_find(model->config.model_type, model->path, err);
-    if (!arch)
-        return RMR_ERR_UNSUPPORTED;
+    if (model->config.is_quantized || model->config.is_static)
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s: %s takes no adapter, which is merged into linear "
+                        "layers of floats",
+                        model->path,
+                        model->config.is_static ? "a table"
+                                                : "a quantized model");
+    rmr_status status =
+        rmr_adapter_open(&model->adapter, options->adapter, model->weights,
+                         arch->family->prefixes, err);
+    if (!status && options->sha256)
+        status = rmr_weights_check_sha256(model->weights, options->sha256, err);
+    return status;
+}
+
+static rmr_status bind(rmr_model *model, const rmr_arch *arch, rmr_error *err)
+{
     rmr_status status =
         arch->bind(&model->bound, arch, &model->config, model->weights,
                    &model->kern, model->dtype, err);
@@ -302,13 +316,28 @@ static rmr_status bind(rmr_model *model, rmr_error *err)
 static rmr_status load(rmr_model *model, const rmr_model_options *options,
                        rmr_error *err)
 {
+    const rmr_arch *arch;
     rmr_status status = check_directory(model->path, err);
     if (!status)
         status = open_texts(model, options, err);
-    if (!status && !model->weights)
-        status = rmr_weights_open(&model->weights, model->path, options->sha256,
-                                  err);
-    return status ? status : bind(model, err);
+    if (status)
+        return status;
+    arch = model->config.is_static
+               ? &rmr_arch_model2vec
+               : rmr_arch_find(model->config.model_type, model->path, err);
+    if (!arch)
+        return RMR_ERR_UNSUPPORTED;
+    if (!model->weights)
+        status =
+            rmr_weights_open(&model->weights, model->path,
+                             options->adapter ? NULL : options->sha256, err);
+    if (!status && options->adapter)
+        status = open_adapter(model, arch, options, err);
+    if (!status)
+        status = bind(model, arch, err);
+    if (!status && model->adapter)
+        status = rmr_adapter_check_used(model->adapter, err);
+    return status;
 }
 
 rmr_status rmr_model_load(rmr_model **out, const char *path,
@@ -365,6 +394,8 @@ void rmr_model_get_info(const rmr_model *model, rmr_model_info *info)
         model->prompts.chosen ? model->prompts.chosen->name : NULL;
     full.task = model->task;
     full.num_labels = model->head ? (uint32_t)model->head->labels.count : 0;
+    full.adapter =
+        model->adapter ? rmr_adapter_directory(model->adapter) : NULL;
     memcpy(info, &full, info->size < sizeof full ? info->size : sizeof full);
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/team.h"
+#include "common/model/adapter.h"
 #include "common/model/arch.h"
 #include "common/model/config.h"
 #include "common/model/head.h"
@@ -23,6 +24,7 @@ struct rmr_model {
     rmr_task task;
     rmr_config config;
     rmr_weights *weights;
+    rmr_adapter *adapter; /* merged into these, or NULL */
     rmr_tokenizer *tokenizer;
     const rmr_arch *arch;  /* NULL: the tokenizer alone */
     void *bound;           /* the architecture's own */

@@ -14,6 +14,7 @@
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/base/sha256.h"
+#include "common/model/adapter.h"
 #include "common/model/safetensors_header.h"
 
 /* A mapped weights file. */
@@ -43,6 +44,7 @@ struct rmr_weights {
     uint64_t num_parameters;
     uint64_t bytes;
     struct rmr_quantizer *quantizer;
+    struct rmr_adapter *adapter;
 };
 
 void rmr_weights_close(rmr_weights *weights)
@@ -187,15 +189,19 @@ rmr_status rmr_weights_check_sha256(const rmr_weights *weights,
                         "given",
                         weights->directory);
     }
+    const rmr_weights *adapter =
+        weights->adapter ? rmr_adapter_weights(weights->adapter) : NULL;
     const shard *only = &weights->shards[0];
+    const shard *other = adapter ? &adapter->shards[0] : NULL;
+    const rmr_file files[] = {only->file, other ? other->file : (rmr_file){0}};
     char actual[RMR_SHA256_HEX];
-    rmr_status status =
-        rmr_sha256_hex(only->file.data, only->file.size, actual, err);
+    rmr_status status = rmr_sha256_files_hex(files, 2, actual, err);
     if (status || strcasecmp(actual, expected) == 0)
         return status;
     return rmr_fail(err, RMR_ERR_RANGE,
-                    "%s has SHA-256 %s, not %s as was asked for", only->path,
-                    actual, expected);
+                    "%s%s%s has SHA-256 %s, not %s as was asked for",
+                    only->path, other ? " followed by " : "",
+                    other ? other->path : "", actual, expected);
 }
 
 static rmr_status open_files(rmr_weights *weights, rmr_error *err)
@@ -235,8 +241,10 @@ static rmr_status sort_tensors(rmr_tensor_list *list, rmr_error *err)
     return RMR_OK;
 }
 
-rmr_status rmr_weights_open(rmr_weights **out, const char *directory,
-                            const char *sha256, rmr_error *err)
+/* By open_files, or another that finds them. */
+static rmr_status open_weights(rmr_weights **out, const char *directory,
+                               rmr_status (*open)(rmr_weights *, rmr_error *),
+                               const char *sha256, rmr_error *err)
 {
     *out = NULL;
     rmr_weights *weights = rmr_calloc(1, sizeof *weights);
@@ -245,7 +253,7 @@ rmr_status rmr_weights_open(rmr_weights **out, const char *directory,
     rmr_status status;
     weights->directory = rmr_strndup(directory, strlen(directory));
     if (weights->directory)
-        status = open_files(weights, err);
+        status = open(weights, err);
     else
         status = rmr_fail_nomem(err, "weights");
     if (!status && sha256)
@@ -260,11 +268,82 @@ rmr_status rmr_weights_open(rmr_weights **out, const char *directory,
     return RMR_OK;
 }
 
+rmr_status rmr_weights_open(rmr_weights **out, const char *directory,
+                            const char *sha256, rmr_error *err)
+{
+    return open_weights(out, directory, open_files, sha256, err);
+}
+
+static rmr_status open_adapter(rmr_weights *weights, rmr_error *err)
+{
+    static const char name[] = "adapter_model.safetensors";
+    int is_pickle = 0, found;
+    rmr_status status = look_for(weights->directory, name, &found, err);
+    if (!status && !found)
+        status =
+            look_for(weights->directory, "adapter_model.bin", &is_pickle, err);
+    if (status)
+        return status;
+    if (is_pickle)
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s has only adapter_model.bin, a pickle, which can "
+                        "run code and is refused: save it again with PEFT, "
+                        "which writes %s",
+                        weights->directory, name);
+    return add_shard(weights, name, err);
+}
+
+rmr_status rmr_weights_open_adapter(rmr_weights **out, const char *directory,
+                                    rmr_error *err)
+{
+    return open_weights(out, directory, open_adapter, NULL, err);
+}
+
 static const rmr_tensor *find(const rmr_weights *weights, const char *name)
 {
     rmr_tensor key = {.name = (char *)name};
     return bsearch(&key, weights->tensors.items, weights->tensors.count,
                    sizeof key, by_name);
+}
+
+/* Puts a tensor that may be there, of those `sorted`, or adds it. */
+static rmr_status put(rmr_weights *weights, size_t sorted,
+                      const rmr_tensor *tensor, rmr_error *err)
+{
+    rmr_tensor_list *list = &weights->tensors;
+    rmr_tensor *there =
+        bsearch(tensor, list->items, sorted, sizeof *list->items, by_name);
+    if (there && there->file == tensor->file)
+        return rmr_fail(err, RMR_ERR_FORMAT,
+                        "%s: two tensors are for the model's \"%s\"",
+                        tensor->file, tensor->name);
+    if (!there) {
+        rmr_tensor *items = rmr_grow(list->items, &list->capacity,
+                                     list->count + 1, sizeof *items);
+        char *name = rmr_strndup(tensor->name, strlen(tensor->name));
+        if (items)
+            list->items = items;
+        if (!items || !name) {
+            rmr_free(name);
+            return rmr_fail_nomem(err, tensor->name);
+        }
+        there = &items[list->count++];
+        there->name = name;
+    }
+    char *name = there->name;
+    *there = *tensor;
+    there->name = name;
+    return RMR_OK;
+}
+
+rmr_status rmr_weights_replace(rmr_weights *weights, const rmr_tensor *tensors,
+                               size_t count, rmr_error *err)
+{
+    size_t sorted = weights->tensors.count;
+    rmr_status status = RMR_OK;
+    for (size_t i = 0; i < count && !status; i++)
+        status = put(weights, sorted, &tensors[i], err);
+    return status ? status : sort_tensors(&weights->tensors, err);
 }
 
 int rmr_weights_has(const rmr_weights *weights, const char *name)
@@ -509,6 +588,7 @@ rmr_status rmr_weights_f32_wide(rmr_weights *weights, const char *name,
                         name);
     }
     weights->num_parameters += count;
+    weights->tensors.items[tensor - weights->tensors.items].was_read = 1;
     *out = values;
     return RMR_OK;
 }
@@ -547,6 +627,22 @@ const rmr_tensor *rmr_weights_tensor(const rmr_weights *weights, size_t index)
 {
     return index < weights->tensors.count ? &weights->tensors.items[index]
                                           : NULL;
+}
+
+int rmr_weights_was_read(const rmr_weights *weights, const char *name)
+{
+    const rmr_tensor *tensor = find(weights, name);
+    return tensor && tensor->was_read;
+}
+
+void rmr_weights_set_adapter(rmr_weights *weights, struct rmr_adapter *adapter)
+{
+    weights->adapter = adapter;
+}
+
+struct rmr_adapter *rmr_weights_adapter(const rmr_weights *weights)
+{
+    return weights->adapter;
 }
 
 void rmr_weights_set_quantizer(rmr_weights *weights,

@@ -23,7 +23,12 @@ rmr_status rmr_weights_open(rmr_weights **out, const char *directory,
                             const char *sha256, rmr_error *err);
 void rmr_weights_close(rmr_weights *weights);
 
-/* RANGE unless model.safetensors has this digest; UNSUPPORTED for shards. */
+/* The same of adapter_model.safetensors. */
+rmr_status rmr_weights_open_adapter(rmr_weights **out, const char *directory,
+                                    rmr_error *err);
+
+/* RANGE unless model.safetensors, followed by the adapter's file where the
+ * weights have an adapter, has this digest; UNSUPPORTED for shards. */
 rmr_status rmr_weights_check_sha256(const rmr_weights *weights,
                                     const char *expected, rmr_error *err);
 
@@ -69,6 +74,22 @@ rmr_status rmr_weights_raw(const rmr_weights *weights, const char *name,
 /* All tensors in the order of their names; NULL from the last one on. */
 const struct rmr_tensor *rmr_weights_tensor(const rmr_weights *weights,
                                             size_t index);
+
+/* These tensors, of a file that outlives the weights, take the place of those
+ * of their names, or come beside them; names are copied. Errors: FORMAT (two
+ * have one name), NOMEM. */
+rmr_status rmr_weights_replace(rmr_weights *weights,
+                               const struct rmr_tensor *tensors, size_t count,
+                               rmr_error *err);
+
+/* 1 when rmr_weights_f32 gave out the tensor of that name. */
+int rmr_weights_was_read(const rmr_weights *weights, const char *name);
+
+/* What is merged into linear layers' weights while a model is bound, or NULL:
+ * adapter.h. Not owned. */
+struct rmr_adapter;
+void rmr_weights_set_adapter(rmr_weights *weights, struct rmr_adapter *adapter);
+struct rmr_adapter *rmr_weights_adapter(const rmr_weights *weights);
 
 /* Who is asked and told about weights that are quantized while a model is
  * bound, or NULL: quantize.h. Not owned. */

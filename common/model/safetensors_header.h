@@ -20,6 +20,7 @@ typedef struct rmr_tensor {
     const void *data; /* [bytes], inside the mapped file */
     uint64_t bytes;
     const char *file; /* path, for errors; borrowed */
+    int was_read;     /* as floats, by safetensors.c */
 } rmr_tensor;
 
 typedef struct rmr_tensor_list {

@@ -16,6 +16,8 @@
 
 typedef struct entry {
     rmr_identity id;
+    rmr_identity adapter;
+    int has_adapter;
     rmr_dtype dtype;
     int tokenizer_only;
     rmr_task task;
@@ -44,26 +46,39 @@ static void guard_forks(void)
     pthread_atfork(take_lock, give_lock, give_lock);
 }
 
-static entry *find(const rmr_identity *id, const rmr_model_options *options)
+/* What is opened, by its files. */
+typedef struct wanted {
+    rmr_identity id;
+    rmr_identity adapter; /* where options->adapter is given */
+    const rmr_model_options *options;
+} wanted;
+
+static int is_same(const rmr_identity *a, const rmr_identity *b)
 {
+    return a->num_files == b->num_files && a->digest[0] == b->digest[0] &&
+           a->digest[1] == b->digest[1];
+}
+
+static entry *find(const wanted *w)
+{
+    const rmr_model_options *options = w->options;
     for (entry *e = entries; e; e = e->next) {
         if (e->dtype == options->dtype &&
             e->tokenizer_only == options->tokenizer_only &&
             e->task == options->task &&
             strcmp(e->pooling, options->pooling ? options->pooling : "") == 0 &&
-            e->id.num_files == id->num_files &&
-            e->id.digest[0] == id->digest[0] &&
-            e->id.digest[1] == id->digest[1])
+            e->has_adapter == (options->adapter != NULL) &&
+            is_same(&e->adapter, &w->adapter) && is_same(&e->id, &w->id))
             return e;
     }
     return NULL;
 }
 
-static rmr_status open_entry(entry **out, const rmr_identity *id,
-                             const char *path, const rmr_model_options *options,
+static rmr_status open_entry(entry **out, const wanted *w, const char *path,
                              rmr_error *err)
 {
-    *out = find(id, options);
+    const rmr_model_options *options = w->options;
+    *out = find(w);
     if (*out && options->sha256)
         return rmr_weights_check_sha256((*out)->model->weights, options->sha256,
                                         err);
@@ -77,7 +92,9 @@ static rmr_status open_entry(entry **out, const rmr_identity *id,
         rmr_free(added);
         return status;
     }
-    added->id = *id;
+    added->id = w->id;
+    added->adapter = w->adapter;
+    added->has_adapter = options->adapter != NULL;
     added->dtype = options->dtype;
     added->tokenizer_only = options->tokenizer_only;
     added->task = options->task;
@@ -129,6 +146,11 @@ static rmr_status read_options(rmr_model_options *full,
                         "sha256 is that of the weights, which tokenizer_only "
                         "does not open");
     }
+    if (full->adapter && full->tokenizer_only) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "adapter is that of the weights, which tokenizer_only "
+                        "does not open");
+    }
     return check_task(full, err);
 }
 
@@ -137,16 +159,18 @@ rmr_status rmr_model_open(rmr_model **out, const char *path,
 {
     *out = NULL;
     rmr_model_options full;
-    rmr_identity id;
+    wanted w = {.options = &full};
     entry *found = NULL;
     rmr_status status = read_options(&full, options, err);
     if (!status)
-        status = rmr_identify(&id, path, err);
+        status = rmr_identify(&w.id, path, err);
+    if (!status && full.adapter)
+        status = rmr_identify(&w.adapter, full.adapter, err);
     if (status)
         return status;
     pthread_once(&guarded, guard_forks);
     pthread_mutex_lock(&lock);
-    status = open_entry(&found, &id, path, &full, err);
+    status = open_entry(&found, &w, path, err);
     if (!status)
         *out = rmr_model_retain(found->model);
     pthread_mutex_unlock(&lock);

@@ -1,9 +1,9 @@
 /*
  * fault_core.c - memory that runs out: every allocation of an engine's start,
- * of a job, of a request and of a quantization fails in turn, once and from
- * then on. Each time there is an error that says so, nothing leaks, and the
- * same engine works when there is memory again. It also counts what a request
- * allocates.
+ * of a job, of a request, of a quantization and of an adapter fails in turn,
+ * once and from then on. Each time there is an error that says so, nothing
+ * leaks, and the same engine works when there is memory again. It also counts
+ * what a request allocates.
  *
  * The allocator is compiled in here, faults and all, and every block counted;
  * the linker takes it in place of the library's.
@@ -400,6 +400,58 @@ static void quantize(void **state)
     tiny_remove_directory(folder);
 }
 
+/* ----------------------------------------------------------------- adapters
+ */
+
+static tiny_model *adapted;
+
+static rmr_status open_adapted(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_model *opened = (rmr_model *)&err;
+    rmr_model_options options;
+    rmr_model_options_init(&options);
+    options.task = RMR_TASK_CLASSIFY;
+    options.adapter = folder;
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status =
+        rmr_model_open(&opened, adapted->directory, &options, &err);
+    stop_failing();
+    check_error(status, &err);
+    assert_true((status == RMR_OK) == (opened != NULL));
+    rmr_model_release(opened);
+    return status;
+}
+
+/* A layer's pair, a tensor that the model has, and one that it has not. */
+static void adapters(void **state)
+{
+    (void)state;
+    static const float floats[3 * HIDDEN];
+#define ROOT "base_model.model."
+#define QUERY ROOT "bert.encoder.layer.0.attention.self.query."
+    const tiny_part parts[] = {
+        {QUERY "lora_A.weight", "F32", "[1,24]", floats, 24 * 4},
+        {QUERY "lora_B.weight", "BF16", "[24,1]", floats, 24 * 2},
+        {ROOT "classifier.bias", "F32", "[3]", floats, 3 * 4},
+        {ROOT "classifier.weight", "F32", "[3,24]", floats, 72 * 4}};
+#undef QUERY
+#undef ROOT
+    folder = tiny_directory();
+    tiny_write_text(folder, "adapter_config.json",
+                    "{\"peft_type\": \"LORA\", \"r\": 1}");
+    tiny_write_parts(folder, "adapter_model.safetensors", parts, 4);
+    adapted =
+        tiny_model_new(&(tiny_options){.head = "BertForSequenceClassification",
+                                       .omit = "classifier.weight",
+                                       .config = ", \"num_labels\": 3"});
+    unsigned count = fail_each(open_adapted, 0);
+    assert_in_range(count, 50, 2000);
+    assert_int_equal(fail_each(open_adapted, 1), count);
+    tiny_model_free(adapted);
+    tiny_remove_directory(folder);
+}
+
 /* -------------------------------------------------------------------- heads
  */
 
@@ -721,6 +773,7 @@ int main(void)
         cmocka_unit_test(http_embeddings_in_jansson),
         cmocka_unit_test(tokens),
         cmocka_unit_test(quantize),
+        cmocka_unit_test(adapters),
         cmocka_unit_test(heads),
         cmocka_unit_test(tasks),
         cmocka_unit_test(modules),
