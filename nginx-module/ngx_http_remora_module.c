@@ -451,7 +451,7 @@ ngx_http_remora_model_options(ngx_conf_t *cf, ngx_str_t *path,
     rmr_model_options *options)
 {
     rmr_error    err;
-    ngx_str_t   *value;
+    ngx_str_t   *value, adapter;
     ngx_uint_t   i, task;
 
     value = cf->args->elts;
@@ -477,6 +477,18 @@ ngx_http_remora_model_options(ngx_conf_t *cf, ngx_str_t *path,
             continue;
         }
 
+        if (ngx_strncmp(value[i].data, "adapter=", 8) == 0) {
+            adapter.data = value[i].data + 8;
+            adapter.len = value[i].len - 8;
+
+            if (ngx_conf_full_name(cf->cycle, &adapter, 0) != NGX_OK) {
+                return NGX_CONF_ERROR;
+            }
+
+            options->adapter = (char *) adapter.data;
+            continue;
+        }
+
         if (ngx_strncmp(value[i].data, "pooling=", 8) == 0) {
             options->pooling = (char *) value[i].data + 8;
             continue;
@@ -499,8 +511,8 @@ ngx_http_remora_model_options(ngx_conf_t *cf, ngx_str_t *path,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter \"%V\": there are \"dtype=f32\", "
                            "\"dtype=bf16\", \"dtype=int8\", \"dtype=int4\", "
-                           "\"pooling=MODE\", \"sha256=HEX\" and "
-                           "\"task=TASK\"", &value[i]);
+                           "\"adapter=PATH\", \"pooling=MODE\", "
+                           "\"sha256=HEX\" and \"task=TASK\"", &value[i]);
         return NGX_CONF_ERROR;
     }
 

@@ -70,6 +70,7 @@ static rmr_status open_model(rmr_sqlite_model *model,
     rmr_model_options_init(&options);
     options.sha256 = source->sha256;
     options.pooling = source->pooling;
+    options.adapter = source->adapter;
     if (source->dtype != NULL)
         status = rmr_dtype_parse(source->dtype, &options.dtype, err);
     if (status == RMR_OK && source->task != NULL)

@@ -64,6 +64,7 @@ typedef struct rmr_sqlite_source {
     const char *sha256;  /* NULL: not checked */
     const char *pooling; /* NULL: as the directory says */
     const char *task;    /* NULL: what config.json has a head for */
+    const char *adapter; /* NULL: none */
 } rmr_sqlite_source;
 
 /* ---------------------------------------------------------- sqlite_error.c */

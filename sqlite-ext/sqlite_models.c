@@ -22,6 +22,7 @@ enum models_column {
     COLUMN_SHA256,
     COLUMN_POOLING,
     COLUMN_TASK,
+    COLUMN_ADAPTER,
     COLUMN_ARCHITECTURE, /* the first that INSERT may not give */
     COLUMN_DIM,
     COLUMN_MAX_TOKENS,
@@ -35,13 +36,14 @@ enum models_column {
 };
 
 static const char *const column_names[NUM_COLUMNS] = {
-    "name",       "path",         "dtype",      "sha256",     "pooling",
-    "task",       "architecture", "dim",        "max_tokens", "normalize",
-    "similarity", "bytes",        "parameters", "texts",      "truncated"};
+    "name",    "path",         "dtype", "sha256",     "pooling",   "task",
+    "adapter", "architecture", "dim",   "max_tokens", "normalize", "similarity",
+    "bytes",   "parameters",   "texts", "truncated"};
 
 static const char schema[] =
     "CREATE TABLE remora_models(name TEXT, path TEXT, dtype TEXT, "
-    "sha256 TEXT, pooling TEXT, task TEXT, architecture TEXT, dim INTEGER, "
+    "sha256 TEXT, pooling TEXT, task TEXT, adapter TEXT, architecture TEXT, "
+    "dim INTEGER, "
     "max_tokens INTEGER, normalize INTEGER, similarity TEXT, bytes INTEGER, "
     "parameters INTEGER, texts INTEGER, truncated INTEGER)";
 
@@ -249,6 +251,9 @@ static int models_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
     case COLUMN_TASK:
         result_string(ctx, rmr_task_name(model->info.task));
         break;
+    case COLUMN_ADAPTER:
+        result_string(ctx, model->info.adapter);
+        break;
     case COLUMN_POOLING:
     case COLUMN_NORMALIZE:
     case COLUMN_SIMILARITY:
@@ -331,7 +336,7 @@ static int read_source(sqlite3_vtab *base, sqlite3_value **columns,
                 base, SQLITE_ERROR,
                 sqlite3_mprintf("remora_models: %s is read from the model: "
                                 "give name, path and if needed dtype, "
-                                "sha256, pooling and task",
+                                "sha256, pooling, task and adapter",
                                 column_names[column]));
     if (text[COLUMN_NAME] == NULL || text[COLUMN_NAME][0] == '\0' ||
         strlen(text[COLUMN_NAME]) > MAX_NAME)
@@ -348,7 +353,8 @@ static int read_source(sqlite3_vtab *base, sqlite3_value **columns,
                                   .dtype = text[COLUMN_DTYPE],
                                   .sha256 = text[COLUMN_SHA256],
                                   .pooling = text[COLUMN_POOLING],
-                                  .task = text[COLUMN_TASK]};
+                                  .task = text[COLUMN_TASK],
+                                  .adapter = text[COLUMN_ADAPTER]};
     return SQLITE_OK;
 }
 

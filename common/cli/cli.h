@@ -286,6 +286,7 @@ typedef struct cli_jobs_args {
     const char *field;
     const char *output;
     rmr_dtype dtype;
+    const char *adapter;
     uint32_t threads;
 } cli_jobs_args;
 
@@ -295,6 +296,7 @@ typedef struct cli_jobs_args {
         {"--jsonl", CLI_STRING, &(args).field, 0, 0},                          \
         {"--output", CLI_STRING, &(args).output, 0, 0},                        \
         {"--dtype", CLI_DTYPE, &(args).dtype, 0, 0},                           \
+        {"--adapter", CLI_STRING, &(args).adapter, 0, 0},                      \
     {                                                                          \
         "--threads", CLI_NUMBER, &(args).threads, 1, CLI_MAX_THREADS           \
     }

@@ -27,6 +27,7 @@ static const char help[] =
     "takes). Tokens are those the model computed, special ones included.\n"
     "\n"
     "  --dtype DTYPE     arithmetic: f32 (default), bf16, int8, int4\n"
+    "  --adapter DIR     merge the LoRA adapter in DIR, as PEFT writes it\n"
     "  --threads N       compute threads, 1 to 1024 (default: the CPUs that\n"
     "                    this process may use)\n"
     "  --seconds S       how long each figure is measured (default: 3)\n"
@@ -373,6 +374,7 @@ static int bench_main(int argc, char **argv)
     rmr_error err;
     const cli_option options[] = {
         {"--dtype", CLI_DTYPE, &model_options.dtype, 0, 0},
+        {"--adapter", CLI_STRING, &model_options.adapter, 0, 0},
         {"--threads", CLI_NUMBER, &run.threads, 1, CLI_MAX_THREADS},
         {"--seconds", CLI_SECONDS, &run.seconds, 0, 0},
         {"--input", CLI_STRING, &input, 0, 0},

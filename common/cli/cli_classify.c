@@ -20,6 +20,7 @@ static const char help[] =
     "  --output FILE     write to FILE, which appears when it is whole\n"
     "                    (default: standard output, as results come)\n"
     "  --dtype DTYPE     arithmetic: f32 (default), bf16, int8, int4\n"
+    "  --adapter DIR     merge the LoRA adapter in DIR, as PEFT writes it\n"
     "  --threads N       compute threads, 1 to 1024 (default: the CPUs that\n"
     "                    this process may use)\n"
     "  --top-k N         the best N labels (default: all)\n"

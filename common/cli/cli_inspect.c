@@ -14,6 +14,7 @@ static const char help[] =
     "Opens and checks a model and says what it is.\n"
     "\n"
     "  --dtype DTYPE   arithmetic: f32 (default), bf16, int8, int4\n"
+    "  --adapter DIR   merge the LoRA adapter in DIR, as PEFT writes it\n"
     "  --pooling MODE  where there is no modules.json: cls, max, mean "
     "(default),\n"
     "                  mean_sqrt_len_tokens, weightedmean, lasttoken, or\n"
@@ -93,6 +94,9 @@ static void write_table(cli_output *out, const rmr_model *model,
     row_string(out, "path", info->path);
     row_string(out, "architecture", info->architecture);
     row_string(out, "dtype", rmr_dtype_name(info->dtype));
+    if (info->adapter) {
+        row_string(out, "adapter", info->adapter);
+    }
     row_number(out, "dimensions", info->dim);
     row_number(out, "max tokens", info->max_tokens);
     row_string(out, "pooling", pooling_words(info, buf, sizeof(buf)));
@@ -154,6 +158,9 @@ static void write_json(cli_output *out, const rmr_model *model,
     cli_output_json_string(out, info->path);
     json_string(out, "architecture", info->architecture);
     json_string(out, "dtype", rmr_dtype_name(info->dtype));
+    if (info->adapter) {
+        json_string(out, "adapter", info->adapter);
+    }
     json_number(out, "dim", info->dim);
     json_number(out, "max_tokens", info->max_tokens);
     json_string(out, "pooling", info->pooling);
@@ -181,6 +188,7 @@ static int inspect_main(int argc, char **argv)
     rmr_model_options model_options;
     const cli_option options[] = {
         {"--dtype", CLI_DTYPE, &model_options.dtype, 0, 0},
+        {"--adapter", CLI_STRING, &model_options.adapter, 0, 0},
         {"--pooling", CLI_STRING, &model_options.pooling, 0, 0},
         {"--json", CLI_FLAG, &json, 0, 0},
     };

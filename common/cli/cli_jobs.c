@@ -198,6 +198,7 @@ int cli_jobs_open(cli_jobs *run, const cli_jobs_args *args,
     rmr_error err;
 
     full.dtype = args->dtype;
+    full.adapter = args->adapter;
     if (rmr_model_open(&run->model, args->model, &full, &err) != RMR_OK) {
         return cli_failed("%s", err.message);
     }

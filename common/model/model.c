@@ -37,15 +37,16 @@ void rmr_model_unload(rmr_model *model)
     rmr_free(model);
 }
 
-static rmr_status check_directory(const char *path, rmr_error *err)
+static rmr_status check_directory(const char *path, const char *whose,
+                                  rmr_error *err)
 {
     struct stat st;
     if (stat(path, &st))
         return rmr_fail(err, RMR_ERR_IO, "%s: %s", path, strerror(errno));
     if (!S_ISDIR(st.st_mode)) {
         return rmr_fail(err, RMR_ERR_IO,
-                        "%s is not a directory; give the model's directory",
-                        path);
+                        "%s is not a directory; give the %s's directory", path,
+                        whose);
     }
     return RMR_OK;
 }
@@ -174,7 +175,7 @@ static rmr_status check_encodings(rmr_model *model, rmr_error *err)
 /* As much of the model as tokenizer_only asks for. */
 static rmr_status load_tokenizer(rmr_model *model, rmr_error *err)
 {
-    rmr_status status = check_directory(model->path, err);
+    rmr_status status = check_directory(model->path, "model", err);
     if (!status)
         status = rmr_config_find_static(&model->config, model->path, err);
     if (!status && model->config.drops_unknown)
@@ -290,9 +291,10 @@ static rmr_status open_adapter(rmr_model *model, const rmr_arch *arch,
                         model->path,
                         model->config.is_static ? "a table"
                                                 : "a quantized model");
-    rmr_status status =
-        rmr_adapter_open(&model->adapter, options->adapter, model->weights,
-                         arch->family->prefixes, err);
+    rmr_status status = check_directory(options->adapter, "adapter", err);
+    if (!status)
+        status = rmr_adapter_open(&model->adapter, options->adapter,
+                                  model->weights, arch->family->prefixes, err);
     if (!status && options->sha256)
         status = rmr_weights_check_sha256(model->weights, options->sha256, err);
     return status;
@@ -317,7 +319,7 @@ static rmr_status load(rmr_model *model, const rmr_model_options *options,
                        rmr_error *err)
 {
     const rmr_arch *arch;
-    rmr_status status = check_directory(model->path, err);
+    rmr_status status = check_directory(model->path, "model", err);
     if (!status)
         status = open_texts(model, options, err);
     if (status)

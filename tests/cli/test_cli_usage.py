@@ -71,24 +71,24 @@ def test_help_of_command(remora, name, option):
 
 
 OPTIONS = {
-    "embed": "--input --jsonl --format --output --dtype --threads "
+    "embed": "--input --jsonl --format --output --dtype --adapter --threads "
              "--dimensions --no-normalize --pooling --prompt-name --prompt",
-    "classify": "--input --jsonl --output --dtype --threads --top-k "
+    "classify": "--input --jsonl --output --dtype --adapter --threads --top-k "
                 "--function",
     "zero-shot": "--labels --template --multi-label --top-k --threshold "
                  "--margin --default --input --jsonl --output --dtype "
-                 "--threads",
+                 "--adapter --threads",
     "rerank": "--query --top-n --raw --input --jsonl --output --dtype "
-              "--threads",
+              "--adapter --threads",
     "ner": "--aggregation --windows --stride --input --jsonl --output "
-           "--dtype --threads",
+           "--dtype --adapter --threads",
     "tokenize": "--input --jsonl --pair --max-tokens --no-truncate --stride "
                 "--offsets",
     "detokenize": "--input --skip-special",
     "chunk": "--input --jsonl --max-tokens --overlap --boundary",
-    "inspect": "--dtype --pooling --json",
+    "inspect": "--dtype --adapter --pooling --json",
     "quantize": "--dtype --texts --field",
-    "bench": "--dtype --threads --seconds --input --print-texts",
+    "bench": "--dtype --adapter --threads --seconds --input --print-texts",
     "kernels": "--json",
 }
 

@@ -149,6 +149,48 @@ def write_head(directory, task, labels, **config):
     return directory
 
 
+def write_adapter(directory, seed=5, prefix="", labels=0):
+    """Makes the directory of a LoRA adapter over queries and values; returns
+    what it adds to the weights of what `write` wrote, by name. labels: with a
+    classifier for so many."""
+    directory.mkdir(parents=True)
+    write_json(directory / "adapter_config.json", {
+        "peft_type": "LORA", "r": 2, "lora_alpha": 6,
+        "target_modules": ["query", "value"],
+        "modules_to_save": ["classifier"] if labels else None,
+    })
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return rng.normal(0, 0.3, shape).astype(np.float32)
+
+    named, added = {}, {}
+    for layer in range(LAYERS):
+        for name in ("query", "value"):
+            module = f"encoder.layer.{layer}.attention.self.{name}"
+            a, b = normal(2, HIDDEN), normal(HIDDEN, 2)
+            whole = f"base_model.model.{prefix}{module}."
+            named[whole + "lora_A.weight"] = a
+            named[whole + "lora_B.weight"] = b
+            added[module + ".weight"] = 3 * b @ a
+    if labels:
+        head = "base_model.model.classifier."
+        named[head + "weight"] = normal(labels, HIDDEN)
+        named[head + "bias"] = normal(labels)
+    write_safetensors(directory / "adapter_model.safetensors", named)
+    return added
+
+
+def write_merged(directory, added):
+    """What `write` writes, with this added to the weights; returns it."""
+    write(directory)
+    named = tensors(np.random.default_rng(7))
+    for name, values in added.items():
+        named[name] = named[name] + values
+    write_safetensors(directory / "model.safetensors", named)
+    return directory
+
+
 def write(directory, pooling=True):
     """Makes the directory; returns it. pooling: with 1_Pooling and
     2_Normalize."""

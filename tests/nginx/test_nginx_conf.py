@@ -3,9 +3,15 @@ what they do."""
 
 import hashlib
 import os
+import sys
+from pathlib import Path
 
 import numpy
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cli"))
+
+import tiny_bert  # noqa: E402
 
 MODEL = "remora_model minilm models/tiny;"
 LOCATION = "location = /v1/embeddings { remora_embeddings minilm; }"
@@ -79,8 +85,12 @@ REFUSED = {
     "parameter": ("remora_model minilm models/tiny fast=yes;",
                   'invalid parameter "fast=yes": there are "dtype=f32", '
                   '"dtype=bf16", "dtype=int8", "dtype=int4", '
-                  '"pooling=MODE", "sha256=HEX" and '
-                  '"task=TASK"'),
+                  '"adapter=PATH", "pooling=MODE", '
+                  '"sha256=HEX" and "task=TASK"'),
+    "no adapter": ("remora_model minilm models/tiny adapter=models/none;",
+                   "models/none: No such file"),
+    "not an adapter": ("remora_model minilm models/tiny adapter=models/tiny;",
+                       "adapter_model.safetensors"),
     "no path": ("remora_model minilm;", "invalid number of arguments"),
     "sha256 differs": (
         f"remora_model minilm models/tiny sha256={'0' * 64};", "SHA-256|0000"),
@@ -181,6 +191,26 @@ def test_several_models(nginx):
     two = nginx.post({**body, "model": "two"}, path="/two").vectors()
     assert len(one[0]) == len(two[0]) == 8
     assert one != two
+
+
+def test_adapters(nginx, tmp_path):
+    """Models over one directory, each with its adapter, or without."""
+    model = tiny_bert.write(tmp_path / "model")
+    for seed in (5, 6):
+        tiny_bert.write_adapter(nginx.prefix / f"adapter-{seed}", seed=seed)
+    nginx.configure(http=f"""
+        remora_model plain {model};
+        remora_model one {model} adapter=adapter-5;
+        remora_model two {model} adapter={nginx.prefix}/adapter-6;
+    """, server="".join(
+        f"location = /{name} {{ remora_embeddings {name}; }}\n"
+        for name in ("plain", "one", "two"))).start()
+    found = [
+        nginx.post({"model": name, "input": "hello"}, path=f"/{name}").vectors()
+        for name in ("plain", "one", "two")
+    ]
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert numpy.abs(numpy.subtract(found[a], found[b])).max() > 0.01
 
 
 def test_pooling(nginx):

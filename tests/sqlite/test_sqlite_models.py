@@ -12,7 +12,8 @@ import pytest
 from conftest import SqlError, insert_statement
 
 COLUMNS = [
-    "name", "path", "dtype", "sha256", "pooling", "task", "architecture",
+    "name", "path", "dtype", "sha256", "pooling", "task", "adapter",
+    "architecture",
     "dim", "max_tokens", "normalize", "similarity", "bytes", "parameters", "texts",
     "truncated",
 ]
@@ -31,7 +32,7 @@ def test_row_says_what_the_model_is(sql, insert, model_dir):
     assert 90_000_000 < row.pop("bytes") < 91_000_000
     assert row == {
         "name": "minilm", "path": str(model_dir), "dtype": "f32",
-        "sha256": None, "task": "embed", "architecture": "bert", "dim": 384,
+        "sha256": None, "task": "embed", "adapter": None, "architecture": "bert", "dim": 384,
         "max_tokens": 256, "pooling": "mean", "normalize": 1,
         "similarity": "cosine", "texts": 0,
         "truncated": 0,
@@ -227,7 +228,11 @@ VALUES = "INSERT INTO remora_models({columns}) VALUES ({values})"
          "model.safetensors has SHA-256 "),
         ("name, path, dim", "'m', '/m', 384",
          "dim is read from the model: give name, path and if needed dtype, "
-         "sha256, pooling and task"),
+         "sha256, pooling, task and adapter"),
+        ("name, path, adapter", "'m', '{model}', 7",
+         "adapter must be TEXT, not INTEGER"),
+        ("name, path, adapter", "'m', '{model}', '/none'",
+         "/none: No such file"),
         ("name, path, pooling", "'m', '{model}', 'cls'",
          "modules.json says that pooling is mean, not cls"),
         ("name, path, pooling", "'m', '{model}', 'first'",

@@ -143,6 +143,25 @@ def test_a_call_chooses_the_model_of_its_task(sql, models):
                     ["embed", 16, "mean", 1, "cosine"]]
 
 
+def test_adapters_of_one_model_are_models(sql, models, tmp_path, command):
+    inserts = []
+    for seed in (5, 6):
+        adapter = tmp_path / str(seed)
+        tiny_bert.write_adapter(adapter, seed=seed)
+        inserts.append("INSERT INTO remora_models(name, path, adapter) VALUES "
+                       f"('{seed}', '{models['tiny']}', '{adapter}')")
+    inserts.append(insert_statement("plain", models["tiny"]))
+    rows = sql.query(*inserts, "SELECT adapter FROM remora_models "
+                               "ORDER BY name")
+    assert rows == [[str(tmp_path / "5")], [str(tmp_path / "6")], [None]]
+    for seed, insert in zip((5, 6), inserts):
+        found = each(sql, insert, "embed_to_json(embed({}))")
+        wanted = command("embed", models["tiny"], "--adapter",
+                         tmp_path / str(seed))
+        assert [json.loads(one) for one in found] == [
+            row["embedding"] for row in wanted]
+
+
 def test_task_may_be_given(sql, models):
     path = models["nli"]
     assert sql.query(
