@@ -435,6 +435,7 @@ parity: check-parity $(REFERENCE) $(TOKENIZERS)
 	$(REFERENCE_PYTHON) tests/parity/convert_live.py \
 		--models $(dir $(MINILM))
 	$(REFERENCE_PYTHON) tests/parity/make_architectures.py --check
+	$(REFERENCE_PYTHON) tests/parity/make_adapters.py --check
 	$(REFERENCE_PYTHON) tests/parity/make_sentences.py --check
 	$(REFERENCE_PYTHON) tests/parity/make_statics.py --check
 

@@ -4,14 +4,15 @@
  * anything but the model's own forward pass and head.
  *
  * usage: hidden_states [--layers | --logits | --scores | --sparse]
- *        MODEL DTYPE < SEQUENCES > VALUES
+ *        MODEL DTYPE [ADAPTER] < SEQUENCES > VALUES
  *
  * A line of ids is a sequence; those after "|" are of segment 1. Writes float32
  * [tokens, hidden_size] of all sequences, as one batch, one after another; with
  * --layers, of the embeddings, and then of each layer. With --logits writes
  * what the head that config.json names makes of them; with --scores, of a
  * sequence classifier, what that stands for; with --sparse, of a masked
- * language model, a sequence's weights of words.
+ * language model, a sequence's weights of words. ADAPTER is the directory of a
+ * LoRA adapter of the model.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 
 #include "common/base/alloc.h"
 #include "common/model/encoder.h"
+#include "common/model/family.h"
 #include "common/model/head.h"
 #include "common/model/model.h"
 
@@ -176,7 +178,8 @@ static void write_logits(const rmr_model *model, const char *option)
     rmr_head_free(head);
 }
 
-static void open_model(rmr_model *model, char *path, const char *dtype)
+static void open_model(rmr_model *model, char *path, const char *dtype,
+                       const char *adapter)
 {
     model->path = path;
     check(rmr_dtype_parse(dtype, &model->dtype, &err));
@@ -186,22 +189,28 @@ static void open_model(rmr_model *model, char *path, const char *dtype)
     model->arch = rmr_arch_find(model->config.model_type, path, &err);
     if (!model->arch)
         check(err.status);
+    if (adapter)
+        check(rmr_adapter_open(&model->adapter, adapter, model->weights,
+                               model->arch->family->prefixes, &err));
     check(model->arch->bind(&model->bound, model->arch, &model->config,
                             model->weights, &model->kern, model->dtype, &err));
 }
 
 int main(int argc, char **argv)
 {
-    const char *option = argc == 4 ? argv[1] : "";
+    int given = argc > 1 && strncmp(argv[1], "--", 2) == 0;
+    const char *option = given ? argv[1] : "";
     static rmr_model model;
     char *line = NULL;
     size_t cap = 0;
-    if (argc != 3 + (*option != 0)) {
+    argc -= given;
+    argv += given;
+    if (argc != 3 && argc != 4) {
         fprintf(stderr, "usage: hidden_states [--layers | --logits | --scores "
-                        "| --sparse] MODEL DTYPE\n");
+                        "| --sparse] MODEL DTYPE [ADAPTER]\n");
         return 2;
     }
-    open_model(&model, argv[argc - 2], argv[argc - 1]);
+    open_model(&model, argv[1], argv[2], argc == 4 ? argv[3] : NULL);
     while (getline(&line, &cap, stdin) > 0)
         read_line(line);
     free(line);
@@ -212,7 +221,10 @@ int main(int argc, char **argv)
         write_logits(&model, option);
     else
         write_hidden(&model);
+    if (model.adapter)
+        check(rmr_adapter_check_used(model.adapter, &err));
     model.arch->unbind(model.bound);
     rmr_weights_close(model.weights);
+    rmr_adapter_close(model.adapter);
     return 0;
 }

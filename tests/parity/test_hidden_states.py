@@ -40,10 +40,11 @@ def lines(description):
         yield " | ".join(" ".join(map(str, part)) for part in parts)
 
 
-def hidden_states(folder, description, dtype="f32", *options):
+def hidden_states(folder, description, dtype="f32", *options, adapter=()):
     """float32 [tokens, columns] of all sequences as one batch."""
     done = subprocess.run(
-        [PROGRAM, *options, folder, dtype], capture_output=True, check=False,
+        [PROGRAM, *options, folder, dtype, *adapter], capture_output=True,
+        check=False,
         input="".join(line + "\n" for line in lines(description)).encode(),
     )
     assert not done.returncode, done.stderr.decode()
