@@ -427,87 +427,86 @@ static void test_sha256_is_of_both(void **state)
 /* ----------------------------------------------------------------- refusals
  */
 
+static const struct {
+    const char *config;
+    rmr_status status;
+    const char *words[2];
+} fields[] = {
+    {"[]", RMR_ERR_FORMAT, {"must be an object"}},
+    {"{", RMR_ERR_FORMAT, {"not valid JSON"}},
+    {"{}", RMR_ERR_FORMAT, {"has no \"peft_type\""}},
+    {"{\"peft_type\": \"IA3\"}",
+     RMR_ERR_UNSUPPORTED,
+     {"\"peft_type\" \"IA3\"", "only \"LORA\""}},
+    {CONFIG(", \"use_dora\": true"), RMR_ERR_UNSUPPORTED, {"\"use_dora\""}},
+    {CONFIG(", \"lora_bias\": true"), RMR_ERR_UNSUPPORTED, {"\"lora_bias\""}},
+    {CONFIG(", \"bias\": \"all\""),
+     RMR_ERR_UNSUPPORTED,
+     {"\"bias\" \"all\"", "only \"none\""}},
+    {CONFIG(", \"bias\": 1"), RMR_ERR_FORMAT, {"\"bias\" must be a"}},
+    {CONFIG(", \"fan_in_fan_out\": true"),
+     RMR_ERR_UNSUPPORTED,
+     {"\"fan_in_fan_out\""}},
+    {CONFIG(", \"layer_replication\": [[0, 1]]"),
+     RMR_ERR_UNSUPPORTED,
+     {"\"layer_replication\""}},
+    {CONFIG(", \"trainable_token_indices\": [1]"),
+     RMR_ERR_UNSUPPORTED,
+     {"\"trainable_token_indices\""}},
+    {CONFIG(", \"target_parameters\": [\"a\"]"),
+     RMR_ERR_UNSUPPORTED,
+     {"\"target_parameters\""}},
+    {CONFIG(", \"of_the_future\": 1"),
+     RMR_ERR_UNSUPPORTED,
+     {"\"of_the_future\""}},
+    {CONFIG(", \"init_lora_weights\": \"pissa\""),
+     RMR_ERR_UNSUPPORTED,
+     {"\"init_lora_weights\" \"pissa\""}},
+    {CONFIG(", \"init_lora_weights\": 1"),
+     RMR_ERR_UNSUPPORTED,
+     {"\"init_lora_weights\""}},
+    {CONFIG(", \"r\": 0"), RMR_ERR_RANGE, {"\"r\" must be from 1"}},
+    {CONFIG(", \"r\": 1.5"), RMR_ERR_FORMAT, {"\"r\" must be a whole"}},
+    {CONFIG(", \"lora_alpha\": \"8\""),
+     RMR_ERR_FORMAT,
+     {"\"lora_alpha\" must be a number"}},
+    {CONFIG(", \"use_rslora\": 1"),
+     RMR_ERR_FORMAT,
+     {"\"use_rslora\" must be true or false"}},
+    {CONFIG(", \"rank_pattern\": [1]"),
+     RMR_ERR_FORMAT,
+     {"\"rank_pattern\" must be an object"}},
+    {CONFIG(", \"rank_pattern\": {\"query\": 0}"),
+     RMR_ERR_RANGE,
+     {"\"rank_pattern\": \"query\" must be a whole"}},
+    {CONFIG(", \"rank_pattern\": {\"query\": 4.0}"),
+     RMR_ERR_RANGE,
+     {"\"rank_pattern\": \"query\" must be a whole"}},
+    {CONFIG(", \"alpha_pattern\": {\"query\": true}"),
+     RMR_ERR_FORMAT,
+     {"\"alpha_pattern\": \"query\" must be a number"}},
+    {CONFIG(", \"alpha_pattern\": {\"(query|value)\": 4}"),
+     RMR_ERR_UNSUPPORTED,
+     {"\"alpha_pattern\"", "\"(query|value)\" is not supported"}},
+    {CONFIG(", \"rank_pattern\": {\"^\": 4}"),
+     RMR_ERR_UNSUPPORTED,
+     {"\"rank_pattern\"", "\"^\" is not supported"}},
+};
+
 static void test_fields_are_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *config;
-        rmr_status status;
-        const char *words[2];
-    } cases[] = {
-        {"[]", RMR_ERR_FORMAT, {"must be an object"}},
-        {"{", RMR_ERR_FORMAT, {"not valid JSON"}},
-        {"{}", RMR_ERR_FORMAT, {"has no \"peft_type\""}},
-        {"{\"peft_type\": \"IA3\"}",
-         RMR_ERR_UNSUPPORTED,
-         {"\"peft_type\" \"IA3\"", "only \"LORA\""}},
-        {CONFIG(", \"use_dora\": true"), RMR_ERR_UNSUPPORTED, {"\"use_dora\""}},
-        {CONFIG(", \"lora_bias\": true"),
-         RMR_ERR_UNSUPPORTED,
-         {"\"lora_bias\""}},
-        {CONFIG(", \"bias\": \"all\""),
-         RMR_ERR_UNSUPPORTED,
-         {"\"bias\" \"all\"", "only \"none\""}},
-        {CONFIG(", \"bias\": 1"), RMR_ERR_FORMAT, {"\"bias\" must be a"}},
-        {CONFIG(", \"fan_in_fan_out\": true"),
-         RMR_ERR_UNSUPPORTED,
-         {"\"fan_in_fan_out\""}},
-        {CONFIG(", \"layer_replication\": [[0, 1]]"),
-         RMR_ERR_UNSUPPORTED,
-         {"\"layer_replication\""}},
-        {CONFIG(", \"trainable_token_indices\": [1]"),
-         RMR_ERR_UNSUPPORTED,
-         {"\"trainable_token_indices\""}},
-        {CONFIG(", \"target_parameters\": [\"a\"]"),
-         RMR_ERR_UNSUPPORTED,
-         {"\"target_parameters\""}},
-        {CONFIG(", \"of_the_future\": 1"),
-         RMR_ERR_UNSUPPORTED,
-         {"\"of_the_future\""}},
-        {CONFIG(", \"init_lora_weights\": \"pissa\""),
-         RMR_ERR_UNSUPPORTED,
-         {"\"init_lora_weights\" \"pissa\""}},
-        {CONFIG(", \"init_lora_weights\": 1"),
-         RMR_ERR_UNSUPPORTED,
-         {"\"init_lora_weights\""}},
-        {CONFIG(", \"r\": 0"), RMR_ERR_RANGE, {"\"r\" must be from 1"}},
-        {CONFIG(", \"r\": 1.5"), RMR_ERR_FORMAT, {"\"r\" must be a whole"}},
-        {CONFIG(", \"lora_alpha\": \"8\""),
-         RMR_ERR_FORMAT,
-         {"\"lora_alpha\" must be a number"}},
-        {CONFIG(", \"use_rslora\": 1"),
-         RMR_ERR_FORMAT,
-         {"\"use_rslora\" must be true or false"}},
-        {CONFIG(", \"rank_pattern\": [1]"),
-         RMR_ERR_FORMAT,
-         {"\"rank_pattern\" must be an object"}},
-        {CONFIG(", \"rank_pattern\": {\"query\": 0}"),
-         RMR_ERR_RANGE,
-         {"\"rank_pattern\": \"query\" must be a whole"}},
-        {CONFIG(", \"rank_pattern\": {\"query\": 4.0}"),
-         RMR_ERR_RANGE,
-         {"\"rank_pattern\": \"query\" must be a whole"}},
-        {CONFIG(", \"alpha_pattern\": {\"query\": true}"),
-         RMR_ERR_FORMAT,
-         {"\"alpha_pattern\": \"query\" must be a number"}},
-        {CONFIG(", \"alpha_pattern\": {\"(query|value)\": 4}"),
-         RMR_ERR_UNSUPPORTED,
-         {"\"alpha_pattern\"", "\"(query|value)\" is not supported"}},
-        {CONFIG(", \"rank_pattern\": {\"^\": 4}"),
-         RMR_ERR_UNSUPPORTED,
-         {"\"rank_pattern\"", "\"^\" is not supported"}},
-    };
     tiny_model *base = tiny_model_new(&(tiny_options){0});
-    for (size_t i = 0; i < LENGTH(cases); i++) {
+    for (size_t i = 0; i < LENGTH(fields); i++) {
         rmr_error err = {0};
         adapter a;
         rmr_model *model;
-        make_small(&a, cases[i].config);
+        make_small(&a, fields[i].config);
         expect_failure(open_with(&model, base->directory, a.directory,
                                  RMR_DTYPE_F32, RMR_TASK_EMBED, &err),
-                       &err, cases[i].status, a.directory,
-                       "adapter_config.json", cases[i].words[0],
-                       cases[i].words[1]);
+                       &err, fields[i].status, a.directory,
+                       "adapter_config.json", fields[i].words[0],
+                       fields[i].words[1]);
         assert_null(model);
         end(&a);
     }
