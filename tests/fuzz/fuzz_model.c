@@ -1,11 +1,12 @@
 /*
  * fuzz_model.c - any bytes as a model's config.json and the header of its
- * model.safetensors, over weights that are all one number. A model that opens
- * must run a text, within memory, to vectors that are finite or said not to
- * be.
+ * model.safetensors, over weights that are all one number, and the same of an
+ * adapter. A model that opens must run a text, within memory, to vectors that
+ * are finite or said not to be.
  *
- * input: the number of bytes after the header (4, little endian), config.json,
- * a NUL, the header.
+ * input: the number of bytes after the header (3, little endian), and, in
+ * sixteens, after the adapter's (1); config.json, a NUL, the header; where
+ * there is an adapter, a NUL, adapter_config.json, a NUL, its header.
  */
 #include <limits.h>
 #include <math.h>
@@ -16,7 +17,8 @@
 enum { PREFIX = 4, MAX_DATA = 1 << 20, MAX_TOKENS = 8 };
 
 static const char *const names[] = {"config.json", "model.safetensors",
-                                    "tokenizer.json"};
+                                    "tokenizer.json", "adapter_config.json",
+                                    "adapter_model.safetensors"};
 enum { NUM_NAMES = sizeof names / sizeof *names };
 
 static char directory[64];
@@ -46,9 +48,10 @@ static void make_directory(void)
     CHECK(symlink(tokenizer, path_of(2)) == 0);
 }
 
-static void write_weights(const uint8_t *header, size_t len, size_t data)
+static void write_weights(size_t which, const uint8_t *header, size_t len,
+                          size_t data)
 {
-    FILE *file = fopen(path_of(1), "wb");
+    FILE *file = fopen(path_of(which), "wb");
     CHECK(file != NULL);
     for (int i = 0; i < 8; i++)
         fputc((int)((uint64_t)len >> 8 * i & 255), file);
@@ -58,9 +61,9 @@ static void write_weights(const uint8_t *header, size_t len, size_t data)
     CHECK(fclose(file) == 0);
 }
 
-static void write_config(const uint8_t *config, size_t len)
+static void write_config(size_t which, const uint8_t *config, size_t len)
 {
-    FILE *file = fopen(path_of(0), "wb");
+    FILE *file = fopen(path_of(which), "wb");
     CHECK(file != NULL);
     CHECK(fwrite(config, 1, len, file) == len);
     CHECK(fclose(file) == 0);
@@ -112,6 +115,20 @@ static void run(const rmr_model *model)
     rmr_encoding_free(&encoding);
 }
 
+/* Writes a config and the header after it, up to a NUL or the end; returns
+ * where they end. */
+static const uint8_t *write_files(size_t which, const uint8_t *data,
+                                  const uint8_t *end, size_t bytes)
+{
+    const uint8_t *nul = memchr(data, 0, (size_t)(end - data));
+    const uint8_t *header = nul ? nul + 1 : end;
+    const uint8_t *last = memchr(header, 0, (size_t)(end - header));
+    last = last ? last : end;
+    write_config(which, data, (size_t)((nul ? nul : end) - data));
+    write_weights(which + 1, header, (size_t)(last - header), bytes);
+    return last;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     rmr_model_options options;
@@ -122,13 +139,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (!*directory)
         make_directory();
-    const uint8_t *config = data + PREFIX, *end = data + size;
-    const uint8_t *nul = memchr(config, 0, size - PREFIX);
-    const uint8_t *header = nul ? nul + 1 : end;
+    const uint8_t *end = data + size;
     uint32_t bytes = data[0] | data[1] << 8 | data[2] << 16;
-    write_config(config, (size_t)((nul ? nul : end) - config));
-    write_weights(header, (size_t)(end - header), bytes % MAX_DATA);
+    const uint8_t *last = write_files(0, data + PREFIX, end, bytes % MAX_DATA);
     rmr_model_options_init(&options);
+    if (last != end) {
+        write_files(3, last + 1, end, data[3] * (size_t)16);
+        options.adapter = directory;
+    }
     rmr_status status = rmr_model_load(&model, directory, &options, &err);
     if (status) {
         CHECK(model == NULL);
