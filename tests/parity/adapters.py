@@ -5,7 +5,7 @@ and adapter_config.json, is in adapters.json.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import random_model
@@ -19,9 +19,7 @@ class Case:
     base: str  # a case of architectures.py
     config: dict  # LoraConfig's arguments
     wraps: str = ""  # the class that PEFT wraps, where it is another
-    base_storage: str = "F32"
     storage: str = "F32"
-    options: dict = field(default_factory=dict)  # of the class
 
 
 QUERIES_AND_VALUES = ["query", "value"]
@@ -45,6 +43,14 @@ CASES = [
     Case("roberta-classify", "roberta-classify",
          {"r": 3, "lora_alpha": 1, "task_type": "SEQ_CLS",
           "target_modules": QUERIES_AND_VALUES}, storage="F16"),
+    # Keys of positions come of the same weights, too.
+    Case("deberta-classify", "deberta-classify",
+         {"r": 2, "lora_alpha": 0.5, "task_type": "SEQ_CLS",
+          "target_modules": ["query_proj", "key_proj", "value_proj"]}),
+    # Queries, keys and values are one tensor, as are both halves of a gate.
+    Case("modernbert-classify", "modernbert-classify",
+         {"r": 2, "lora_alpha": 0.5, "task_type": "SEQ_CLS",
+          "target_modules": ["Wqkv", "Wi", "head.dense"]}),
     Case("qwen3", "qwen3",
          {"r": 4, "lora_alpha": 1, "target_modules": "all-linear"}),
     # Trained beneath a head for words, which the model's directory has not.
@@ -61,7 +67,7 @@ def base_of(case):
     """The description of the model."""
     path = HERE / "architectures" / f"{case.base}.json"
     found = json.loads(path.read_text())
-    return {**found, "storage": case.base_storage, "shards": 1,
+    return {**found, "storage": "F32", "shards": 1,
             "sequences": found["sequences"][:SEQUENCES]}
 
 

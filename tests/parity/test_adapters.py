@@ -61,10 +61,10 @@ def test_float32_is_what_peft_merges(directories, name):
         assert np.abs(plain - wanted).max() > 0.05 * largest
 
 
-@pytest.mark.parametrize("dtype, least", [("bf16", 0.9999), ("int8", 0.999)])
+@pytest.mark.parametrize("dtype", ["bf16", "int8"])
 @pytest.mark.parametrize("name", CASES)
-def test_fewer_bits_are_close(directories, name, dtype, least):
+def test_fewer_bits_are_close(directories, name, dtype):
     wanted, narrow = expected(name).ravel(), found(name, directories, dtype)
     narrow = narrow.ravel()
     lengths = np.linalg.norm(narrow) * np.linalg.norm(wanted)
-    assert narrow @ wanted / lengths >= least
+    assert narrow @ wanted / lengths >= 0.999

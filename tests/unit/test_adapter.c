@@ -669,6 +669,34 @@ static void test_files_are_refused(void **state)
     tiny_model_free(base);
 }
 
+/* A table has no layers. */
+static void test_static_models_are_refused(void **state)
+{
+    (void)state;
+    rmr_error err = {0};
+    rmr_model *model;
+    adapter a;
+    char shape[32];
+    tiny_model *base = tiny_model_new(&(tiny_options){0});
+    size_t bytes = tiny_vocab_size() * 4 * sizeof(float);
+    float *table = calloc(1, bytes);
+    assert_non_null(table);
+    snprintf(shape, sizeof shape, "[%u,4]", (unsigned)tiny_vocab_size());
+    const tiny_part part = {"embeddings", "F32", shape, table, bytes};
+    tiny_write_text(base->directory, "config.json",
+                    "{\"model_type\": \"model2vec\"}");
+    tiny_write_parts(base->directory, "model.safetensors", &part, 1);
+    tiny_remove(base->directory, "modules.json");
+    make_small(&a, CONFIG(", \"r\": 4"));
+    expect_failure(open_with(&model, base->directory, a.directory,
+                             RMR_DTYPE_F32, RMR_TASK_EMBED, &err),
+                   &err, RMR_ERR_UNSUPPORTED, base->directory,
+                   "a table takes no adapter");
+    end(&a);
+    free(table);
+    tiny_model_free(base);
+}
+
 /* Models that take none. */
 static void test_models_are_refused(void **state)
 {
@@ -717,6 +745,7 @@ int main(void)
         cmocka_unit_test(test_pairs_are_refused),
         cmocka_unit_test(test_a_tensor_is_named_once),
         cmocka_unit_test(test_files_are_refused),
+        cmocka_unit_test(test_static_models_are_refused),
         cmocka_unit_test(test_models_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
