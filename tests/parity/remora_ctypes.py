@@ -36,14 +36,16 @@ class ModelInfo(ctypes.Structure):
         ("vocab_size", c_uint32), ("num_layers", c_uint32),
         ("num_heads", c_uint32), ("hidden_size", c_uint32),
         ("num_parameters", c_uint64), ("bytes", c_uint64),
-        ("similarity", c_int), ("default_prompt", c_char_p),
+        ("similarity", c_int), ("default_prompt", c_char_p), ("task", c_int),
+        ("num_labels", c_uint32), ("adapter", c_char_p),
     ]
 
 
 class ModelOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t), ("dtype", c_int), ("sha256", c_char_p),
-        ("tokenizer_only", c_int), ("pooling", c_char_p),
+        ("tokenizer_only", c_int), ("pooling", c_char_p), ("task", c_int),
+        ("adapter", c_char_p),
     ]
 
 
@@ -64,6 +66,20 @@ class EngineOptions(ctypes.Structure):
 
 class TextResult(ctypes.Structure):
     _fields_ = [("tokens", c_uint32), ("truncated", c_uint32)]
+
+
+def initialized(kind, init):
+    """The library's defaults in a structure of that kind. Init writes as many
+    bytes as the header has: into a buffer with room, until the size that it
+    left says that the two are the same.
+    """
+    room = ctypes.create_string_buffer(4 * ctypes.sizeof(kind))
+    init(ctypes.cast(room, POINTER(kind)))
+    options = kind.from_buffer_copy(room)
+    if options.size != ctypes.sizeof(kind):
+        raise TypeError(f"{kind.__name__} is {ctypes.sizeof(kind)} bytes here "
+                        f"and {options.size} in remora.h")
+    return options
 
 
 class RemoraError(Exception):
@@ -91,8 +107,7 @@ class Remora:
         ), error)
         self.info = ModelInfo(size=ctypes.sizeof(ModelInfo))
         self.lib.rmr_model_get_info(self.model, byref(self.info))
-        options = EngineOptions()
-        self.lib.rmr_engine_options_init(byref(options))
+        options = initialized(EngineOptions, self.lib.rmr_engine_options_init)
         options.threads = threads
         self.check(self.lib.rmr_engine_start(
             byref(self.engine), byref(options), byref(error)
@@ -139,8 +154,8 @@ class Remora:
         ]
 
     def model_options(self, dtype, pooling):
-        options, value, error = ModelOptions(), c_int(), Error()
-        self.lib.rmr_model_options_init(byref(options))
+        value, error = c_int(), Error()
+        options = initialized(ModelOptions, self.lib.rmr_model_options_init)
         self.check(self.lib.rmr_dtype_parse(
             dtype.encode(), byref(value), byref(error)
         ), error)
@@ -149,8 +164,7 @@ class Remora:
         return options
 
     def embed_options(self, dimensions=0, prompt_name=None, prompt=None):
-        options = EmbedOptions()
-        self.lib.rmr_embed_options_init(byref(options))
+        options = initialized(EmbedOptions, self.lib.rmr_embed_options_init)
         options.dimensions = dimensions
         options.prompt_name = prompt_name and prompt_name.encode()
         if prompt is not None:
