@@ -58,6 +58,9 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
 
 const rmr_arch rmr_arch_albert = {
     .model_type = "albert",
+    .title = "ALBERT",
+    .options = "`hidden_act`, `embedding_size`, `num_hidden_groups`, "
+               "`inner_group_num`",
     .read_config = read_config,
     .family = &names,
     .heads = &heads,

@@ -18,6 +18,11 @@ static const rmr_arch *const architectures[] = {
 
 enum { NUM_ARCHITECTURES = sizeof architectures / sizeof *architectures };
 
+const rmr_arch *rmr_arch_at(size_t i)
+{
+    return i < NUM_ARCHITECTURES ? architectures[i] : NULL;
+}
+
 const rmr_arch *rmr_arch_find(const char *model_type, const char *path,
                               rmr_error *err)
 {

@@ -33,6 +33,8 @@ typedef struct rmr_arch rmr_arch;
 
 struct rmr_arch {
     const char *model_type; /* config.json's */
+    const char *title;      /* what it is called; for documents, as */
+    const char *options;    /* what of config.json is read beside sizes */
     /* The reference is code beside the weights, which "auto_map" names, and not
      * a library: that code is not run, but written anew here. */
     int is_remote;
@@ -100,6 +102,9 @@ extern const rmr_arch rmr_arch_nomic;
 extern const rmr_arch rmr_arch_qwen3;
 extern const rmr_arch rmr_arch_roberta;
 extern const rmr_arch rmr_arch_xlm_roberta;
+
+/* The architecture number i, by model_type; NULL behind the last one. */
+const rmr_arch *rmr_arch_at(size_t i);
 
 /* The architecture of a model_type; NULL and an error listing the known ones,
  * which names `path`, when there is none. */

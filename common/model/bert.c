@@ -36,6 +36,8 @@ static const rmr_heads heads = {
 
 const rmr_arch rmr_arch_bert = {
     .model_type = "bert",
+    .title = "BERT",
+    .options = "`hidden_act`",
     .read_config = rmr_config_read_bert,
     .family = &names,
     .heads = &heads,

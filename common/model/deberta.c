@@ -503,6 +503,12 @@ static const rmr_heads heads = {
 
 const rmr_arch rmr_arch_deberta = {
     .model_type = "deberta-v2",
+    .title = "DeBERTa-v2 and -v3",
+    .options =
+        "`hidden_act`, `pos_att_type`, `position_buckets`, "
+        "`max_relative_positions`, `share_att_key`, `norm_rel_ebd`, "
+        "`position_biased_input`, `embedding_size`, `attention_head_size`, "
+        "`conv_kernel_size`, `conv_groups`, `conv_act`",
     .read_config = read_config,
     .family = &names,
     .heads = &heads,

@@ -56,6 +56,8 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
 
 const rmr_arch rmr_arch_distilbert = {
     .model_type = "distilbert",
+    .title = "DistilBERT",
+    .options = "`activation`",
     .read_config = read_config,
     .family = &names,
     .heads = &heads,

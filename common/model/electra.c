@@ -42,6 +42,8 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
 
 const rmr_arch rmr_arch_electra = {
     .model_type = "electra",
+    .title = "ELECTRA",
+    .options = "`hidden_act`, `embedding_size`",
     .read_config = read_config,
     .family = &names,
     .heads = &heads,

@@ -117,6 +117,12 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
 
 const rmr_arch rmr_arch_gemma3 = {
     .model_type = "gemma3_text",
+    .title = "Gemma 3, EmbeddingGemma",
+    .options = "`hidden_activation`, `num_key_value_heads`, `head_dim`, "
+               "`sliding_window`, `sliding_window_pattern`, `layer_types`, "
+               "`use_bidirectional_attention`, `query_pre_attn_scalar`, "
+               "`attention_bias`; rope: `rope_parameters`, `rope_theta`, "
+               "`rope_scaling`, `rope_local_base_freq`",
     .read_config = read_config,
     .family = &names,
     RMR_FAMILY_FUNCTIONS,

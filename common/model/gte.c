@@ -118,6 +118,10 @@ static const rmr_heads heads = {
 
 const rmr_arch rmr_arch_gte = {
     .model_type = "gte",
+    .title = "GTE",
+    .options =
+        "`hidden_act`, `layer_norm_type`, `position_embedding_type`; rope: "
+        "`rope_theta`, `rope_scaling`",
     .is_remote = 1,
     .read_config = read_config,
     .family = &names,
@@ -127,6 +131,8 @@ const rmr_arch rmr_arch_gte = {
 
 const rmr_arch rmr_arch_new = {
     .model_type = "new",
+    .title = "GTE, as first published",
+    .options = "as `gte`",
     .is_remote = 1,
     .read_config = read_config,
     .family = &names,

@@ -96,6 +96,8 @@ static const rmr_heads heads = {
 
 const rmr_arch rmr_arch_jina = {
     .model_type = "jina_bert",
+    .title = "JinaBERT v2, which calls itself `bert`",
+    .options = "`position_embedding_type`, `feed_forward_type`",
     .is_remote = 1,
     .read_config = read_config,
     .family = &names,

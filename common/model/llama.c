@@ -161,6 +161,11 @@ static rmr_status read_qwen3(rmr_config *config, rmr_json_source source,
 
 const rmr_arch rmr_arch_llama = {
     .model_type = "llama",
+    .title = "Llama",
+    .options =
+        "`hidden_act`, `num_key_value_heads`, `head_dim`, `is_causal`, "
+        "`attention_bias`, `mlp_bias`; rope: `rope_parameters`, `rope_theta`, "
+        "`rope_scaling`",
     .read_config = read_llama,
     .family = &names,
     RMR_FAMILY_FUNCTIONS,
@@ -168,6 +173,9 @@ const rmr_arch rmr_arch_llama = {
 
 const rmr_arch rmr_arch_mistral = {
     .model_type = "mistral",
+    .title = "Mistral",
+    .options = "`hidden_act`, `num_key_value_heads`, `head_dim`, `is_causal`, "
+               "`sliding_window`; rope as Llama",
     .read_config = read_mistral,
     .family = &names,
     RMR_FAMILY_FUNCTIONS,
@@ -175,6 +183,10 @@ const rmr_arch rmr_arch_mistral = {
 
 const rmr_arch rmr_arch_qwen3 = {
     .model_type = "qwen3",
+    .title = "Qwen3",
+    .options = "`hidden_act`, `num_key_value_heads`, `head_dim`, `is_causal`, "
+               "`attention_bias`, `use_sliding_window`, `sliding_window`, "
+               "`max_window_layers`, `layer_types`; rope as Llama",
     .read_config = read_qwen3,
     .family = &qwen3_names,
     RMR_FAMILY_FUNCTIONS,

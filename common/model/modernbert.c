@@ -111,6 +111,12 @@ static const rmr_heads heads = {
 
 const rmr_arch rmr_arch_modernbert = {
     .model_type = "modernbert",
+    .title = "ModernBERT",
+    .options =
+        "`hidden_activation`, `norm_bias`, `attention_bias`, `mlp_bias`, "
+        "`local_attention`, `global_attn_every_n_layers`, `layer_types`; "
+        "rope: `rope_parameters`, `global_rope_theta`, `local_rope_theta`, "
+        "`rope_scaling`",
     .read_config = read_config,
     .family = &names,
     .heads = &heads,

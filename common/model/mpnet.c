@@ -55,6 +55,8 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
 
 const rmr_arch rmr_arch_mpnet = {
     .model_type = "mpnet",
+    .title = "MPNet",
+    .options = "`hidden_act`, `relative_attention_num_buckets`",
     .positions_from = 2, /* after its padding, whatever config.json says */
     .read_config = read_config,
     .family = &names,

@@ -208,6 +208,12 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
 
 const rmr_arch rmr_arch_nomic = {
     .model_type = "nomic_bert",
+    .title = "NomicBERT",
+    .options = "`activation_function`, `qkv_proj_bias`, `mlp_fc1_bias`, "
+               "`mlp_fc2_bias`, `rotary_emb_base`, `rotary_emb_fraction`, "
+               "`rotary_emb_interleaved`, `rotary_scaling_factor`, "
+               "`max_trained_positions`; of transformers: `hidden_act`, "
+               "`rope_parameters`, `rope_theta`",
     .is_remote = 1,
     .max_positions = "n_positions",
     .read_config = read_config,

@@ -30,6 +30,8 @@ static const rmr_heads heads = {
 
 const rmr_arch rmr_arch_roberta = {
     .model_type = "roberta",
+    .title = "RoBERTa",
+    .options = "`hidden_act`, `pad_token_id`",
     .positions_after_padding = 1,
     .read_config = rmr_config_read_bert,
     .family = &names,
@@ -39,6 +41,8 @@ const rmr_arch rmr_arch_roberta = {
 
 const rmr_arch rmr_arch_xlm_roberta = {
     .model_type = "xlm-roberta",
+    .title = "XLM-RoBERTa",
+    .options = "`hidden_act`, `pad_token_id`",
     .positions_after_padding = 1,
     .read_config = rmr_config_read_bert,
     .family = &names,
@@ -48,6 +52,8 @@ const rmr_arch rmr_arch_xlm_roberta = {
 
 const rmr_arch rmr_arch_camembert = {
     .model_type = "camembert",
+    .title = "CamemBERT",
+    .options = "`hidden_act`, `pad_token_id`",
     .positions_after_padding = 1,
     .read_config = rmr_config_read_bert,
     .family = &names,

@@ -231,6 +231,8 @@ static void embed(const void *bound, const rmr_batch *batch, void *scratch,
 
 const rmr_arch rmr_arch_model2vec = {
     .model_type = "model2vec",
+    .title = "model2vec",
+    .options = "`normalize`, `max_length`",
     .read_config = read_config,
     .bind = bind,
     .unbind = unbind,

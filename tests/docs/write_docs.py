@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = ["tokenizer/README.md"]
+DOCUMENTS = ["common/README.md", "tokenizer/README.md"]
 PART = re.compile(r"(<!-- begin ([\w ]+): written by make docs -->\n)"
                   r".*?(<!-- end \2 -->\n)", re.DOTALL)
 
