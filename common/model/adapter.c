@@ -264,7 +264,7 @@ rmr_status rmr_adapter_open(rmr_adapter **out, const char *directory,
  */
 
 /* `name` is the module's, with ".weight" after it and perhaps a prefix. */
-static pair *find_pair(rmr_adapter *adapter, const char *name)
+static pair *find_pair(const rmr_adapter *adapter, const char *name)
 {
     const char *rest = without_prefix(adapter, name);
     for (size_t i = 0; i < adapter->num_pairs; i++) {
@@ -274,6 +274,17 @@ static pair *find_pair(rmr_adapter *adapter, const char *name)
             return p;
     }
     return NULL;
+}
+
+int rmr_adapter_changes(const rmr_adapter *adapter, const char *name)
+{
+    if (find_pair(adapter, name))
+        return 1;
+    for (size_t i = 0; i < adapter->num_wholes; i++) {
+        if (strcmp(adapter->wholes[i].base, name) == 0)
+            return 1;
+    }
+    return 0;
 }
 
 /* weight [rows, columns] += scale * b [rows, rank] a [rank, columns]; the

@@ -29,6 +29,9 @@ const rmr_weights *rmr_adapter_weights(const rmr_adapter *adapter);
 /* As it was opened. */
 const char *rmr_adapter_directory(const rmr_adapter *adapter);
 
+/* 1 when it has something for the tensor `name` of the model. */
+int rmr_adapter_changes(const rmr_adapter *adapter, const char *name);
+
 /* Adds to a linear layer's weight [rows, columns], the tensor `name` of the
  * model, what the adapter has for it, if anything. Errors: those of
  * rmr_weights_f32; RANGE (the sum is not finite); NOMEM. */

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "common/model/adapter.h"
+
 enum { NAME_CHARS = 160 };
 
 const char *rmr_bind_prefix(const rmr_weights *weights,
@@ -20,11 +22,14 @@ const char *rmr_bind_prefix(const rmr_weights *weights,
 }
 
 static const float *take(rmr_binder *b, size_t size, const char *scope,
-                         const char *name, const char *suffix)
+                         const char *name, const char *suffix, int *is_changed)
 {
     char full[NAME_CHARS];
     const float *values = NULL;
+    const rmr_adapter *adapter = rmr_weights_adapter(b->weights);
     snprintf(full, sizeof full, "%s%s%s.%s", b->prefix, scope, name, suffix);
+    if (adapter && rmr_adapter_changes(adapter, full))
+        *is_changed = 1;
     if (!b->status)
         b->status = rmr_weights_f32(b->weights, full, 0, size, &values, b->err);
     return values;
@@ -48,12 +53,14 @@ rmr_norm rmr_bind_norm(rmr_binder *b, rmr_norm_kind kind, const char *scope,
     char gamma[NAME_CHARS];
     snprintf(gamma, sizeof gamma, "%s%s%s.gamma", b->prefix, scope, name);
     int old = rmr_weights_has(b->weights, gamma);
-    rmr_norm norm = {take(b, size, scope, name, old ? "gamma" : "weight"),
-                     NULL};
+    rmr_norm norm = {0};
+    norm.gamma =
+        take(b, size, scope, name, old ? "gamma" : "weight", &norm.is_changed);
     if (kind == RMR_NORM_RMS_ONE)
         norm.gamma = fill(b, size, 1, norm.gamma);
     else if (kind == RMR_NORM_LAYER)
-        norm.beta = take(b, size, scope, name, old ? "beta" : "bias");
+        norm.beta =
+            take(b, size, scope, name, old ? "beta" : "bias", &norm.is_changed);
     else if (kind == RMR_NORM_NO_BIAS)
         norm.beta = fill(b, size, 0, NULL);
     return norm;

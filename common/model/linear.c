@@ -10,6 +10,7 @@
 #include "common/base/alloc.h"
 #include "common/model/adapter.h"
 #include "common/model/quantize.h"
+#include "common/model/shared.h"
 #include "common/model/whole.h"
 #include "kernels/pack.h"
 
@@ -243,9 +244,9 @@ static rmr_status bind_whole(const parts *all, rmr_weights *weights,
     return status;
 }
 
-rmr_status rmr_linear_bind(rmr_linear *linears, rmr_weights *weights,
-                           const rmr_kern *kern,
-                           const rmr_linear_source *source, rmr_error *err)
+static rmr_status make(rmr_linear *linears, rmr_weights *weights,
+                       const rmr_kern *kern, const rmr_linear_source *source,
+                       rmr_error *err)
 {
     parts all = {linears, source->parts ? source->parts : 1};
     int of_bytes = rmr_operand_dtype(source->dtype) == RMR_DTYPE_INT8;
@@ -271,6 +272,42 @@ rmr_status rmr_linear_bind(rmr_linear *linears, rmr_weights *weights,
                           : bind_floats(&all, weights, kern, source, &p, err);
     rmr_free(p.weight);
     return status;
+}
+
+/* 1 when an adapter has nothing that would make the layer another. */
+static int is_of_files(const rmr_weights *weights,
+                       const rmr_linear_source *source)
+{
+    static const char *const suffixes[] = {"weight", "bias"};
+    const rmr_adapter *adapter = rmr_weights_adapter(weights);
+    char full[NAME_CHARS];
+    for (size_t i = 0; adapter && i < rmr_linear_num_names(source); i++) {
+        for (size_t j = 0; j < 2; j++) {
+            snprintf(full, sizeof full, "%s.%s", source->names[i], suffixes[j]);
+            if (rmr_adapter_changes(adapter, full))
+                return 0;
+        }
+    }
+    return !(source->norm && source->norm->is_changed);
+}
+
+rmr_status rmr_linear_bind(rmr_linear *linears, rmr_weights *weights,
+                           const rmr_kern *kern,
+                           const rmr_linear_source *source, rmr_error *err)
+{
+    rmr_shared *shared = rmr_weights_shared(weights);
+    const char *name = source->names[0];
+    size_t bytes = (source->parts ? source->parts : 1) * sizeof *linears;
+    if (!shared || !is_of_files(weights, source))
+        return make(linears, weights, kern, source, err);
+    if (rmr_shared_find(shared, weights, RMR_SHARED_LINEAR, name, linears,
+                        bytes))
+        return RMR_OK;
+    rmr_status status =
+        make(linears, rmr_shared_weights(shared), kern, source, err);
+    return status ? status
+                  : rmr_shared_keep(shared, weights, RMR_SHARED_LINEAR, name,
+                                    linears, bytes, err);
 }
 
 /* A left operand of the layer's type; NULL when out of memory. */

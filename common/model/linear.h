@@ -12,6 +12,7 @@
 typedef struct rmr_norm {
     const float *gamma; /* [its size]; NULL: there is none */
     const float *beta;  /* [its size], or NULL */
+    int is_changed;     /* by an adapter */
 } rmr_norm;
 
 enum { RMR_LINEAR_NAME_CHARS = 160 };
@@ -50,7 +51,8 @@ size_t rmr_linear_num_names(const rmr_linear_source *source);
 size_t rmr_linear_first(const rmr_linear_source *source, size_t name);
 
 /*
- * Takes the tensors NAME.weight [out, in] and, unless the source is without,
+ * Takes, unless models of the same files have made it before, the tensors
+ * NAME.weight [out, in] and, unless the source is without,
  * NAME.bias [out] of each name, as one layer with all their outputs, or, in the
  * order of these, as `parts` layers of one input; the weights are packed and
  * their own memory is given back. They may have been quantized before, as

@@ -13,6 +13,7 @@
 #include "common/base/alloc.h"
 #include "common/base/file.h"
 #include "common/model/family.h"
+#include "common/model/shared.h"
 #include "common/model/static.h"
 
 void rmr_model_options_init(rmr_model_options *options)
@@ -281,16 +282,20 @@ static rmr_status open_texts(rmr_model *model, const rmr_model_options *options,
     return status;
 }
 
+static rmr_status refuse_adapter(const rmr_model *model, rmr_error *err)
+{
+    return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                    "%s: %s takes no adapter, which is merged into linear "
+                    "layers of floats",
+                    model->path,
+                    model->config.is_static ? "a table" : "a quantized model");
+}
+
 static rmr_status open_adapter(rmr_model *model, const rmr_arch *arch,
                                const rmr_model_options *options, rmr_error *err)
 {
-    if (model->config.is_quantized || model->config.is_static)
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s: %s takes no adapter, which is merged into linear "
-                        "layers of floats",
-                        model->path,
-                        model->config.is_static ? "a table"
-                                                : "a quantized model");
+    if (model->config.is_quantized)
+        return refuse_adapter(model, err);
     rmr_status status = check_directory(options->adapter, "adapter", err);
     if (!status)
         status = rmr_adapter_open(&model->adapter, options->adapter,
@@ -315,8 +320,34 @@ static rmr_status bind(rmr_model *model, const rmr_arch *arch, rmr_error *err)
     return RMR_OK;
 }
 
+/* With what a sibling has made of the same files. */
+static rmr_status open_shared(rmr_model *model, const rmr_model *sibling,
+                              rmr_error *err)
+{
+    rmr_shared *shared = sibling ? rmr_weights_shared(sibling->weights) : NULL;
+    rmr_status status = RMR_OK;
+    if (shared)
+        rmr_shared_retain(shared);
+    else
+        status = rmr_shared_new(&shared, model->path, err);
+    rmr_weights_set_shared(model->weights, shared);
+    return status;
+}
+
+static rmr_status open_weights(rmr_model *model, const rmr_arch *arch,
+                               const rmr_model_options *options,
+                               const rmr_model *sibling, rmr_error *err)
+{
+    rmr_status status =
+        rmr_weights_open(&model->weights, model->path,
+                         options->adapter ? NULL : options->sha256, err);
+    if (!status && options->adapter)
+        status = open_adapter(model, arch, options, err);
+    return status ? status : open_shared(model, sibling, err);
+}
+
 static rmr_status load(rmr_model *model, const rmr_model_options *options,
-                       rmr_error *err)
+                       const rmr_model *sibling, rmr_error *err)
 {
     const rmr_arch *arch;
     rmr_status status = check_directory(model->path, "model", err);
@@ -330,11 +361,9 @@ static rmr_status load(rmr_model *model, const rmr_model_options *options,
     if (!arch)
         return RMR_ERR_UNSUPPORTED;
     if (!model->weights)
-        status =
-            rmr_weights_open(&model->weights, model->path,
-                             options->adapter ? NULL : options->sha256, err);
-    if (!status && options->adapter)
-        status = open_adapter(model, arch, options, err);
+        status = open_weights(model, arch, options, sibling, err);
+    else if (options->adapter)
+        status = refuse_adapter(model, err);
     if (!status)
         status = bind(model, arch, err);
     if (!status && model->adapter)
@@ -343,7 +372,8 @@ static rmr_status load(rmr_model *model, const rmr_model_options *options,
 }
 
 rmr_status rmr_model_load(rmr_model **out, const char *path,
-                          const rmr_model_options *options, rmr_error *err)
+                          const rmr_model_options *options,
+                          const rmr_model *sibling, rmr_error *err)
 {
     *out = NULL;
     rmr_model *model = rmr_calloc(1, sizeof *model);
@@ -359,7 +389,7 @@ rmr_status rmr_model_load(rmr_model **out, const char *path,
     else if (options->tokenizer_only)
         status = load_tokenizer(model, err);
     else
-        status = load(model, options, err);
+        status = load(model, options, sibling, err);
     if (status) {
         rmr_model_unload(model);
         return status;

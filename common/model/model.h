@@ -36,9 +36,11 @@ struct rmr_model {
     _Atomic size_t references; /* the registry's */
 };
 
-/* Opens a directory as rmr_model_open says, without sharing. */
+/* Opens a directory as rmr_model_open says, always another one. What it has in
+ * common with a sibling, of the same files and dtype, or NULL, exists once. */
 rmr_status rmr_model_load(rmr_model **out, const char *path,
-                          const rmr_model_options *options, rmr_error *err);
+                          const rmr_model_options *options,
+                          const rmr_model *sibling, rmr_error *err);
 void rmr_model_unload(rmr_model *model);
 
 /* Scratch memory of one compute thread; grows, is reused, belongs to nobody

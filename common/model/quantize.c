@@ -306,7 +306,7 @@ rmr_status rmr_model_quantize(const char *path, const char *directory,
     rmr_model_options_init(&exact);
     rmr_status status = rmr_directory_check_absent(directory, err);
     if (!status)
-        status = rmr_model_load(&model, path, &exact, err);
+        status = rmr_model_load(&model, path, &exact, NULL, err);
     if (status)
         return status;
     status = check(model, path, &full, err);

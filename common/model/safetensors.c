@@ -16,6 +16,7 @@
 #include "common/base/sha256.h"
 #include "common/model/adapter.h"
 #include "common/model/safetensors_header.h"
+#include "common/model/shared.h"
 
 /* A mapped weights file. */
 typedef struct shard {
@@ -45,12 +46,14 @@ struct rmr_weights {
     uint64_t bytes;
     struct rmr_quantizer *quantizer;
     struct rmr_adapter *adapter;
+    struct rmr_shared *shared;
 };
 
 void rmr_weights_close(rmr_weights *weights)
 {
     if (!weights)
         return;
+    rmr_shared_release(weights->shared);
     for (size_t i = 0; i < weights->num_blocks; i++)
         rmr_free(weights->blocks[i].values);
     for (size_t i = 0; i < weights->num_shards; i++) {
@@ -643,6 +646,16 @@ void rmr_weights_set_adapter(rmr_weights *weights, struct rmr_adapter *adapter)
 struct rmr_adapter *rmr_weights_adapter(const rmr_weights *weights)
 {
     return weights->adapter;
+}
+
+void rmr_weights_set_shared(rmr_weights *weights, rmr_shared *shared)
+{
+    weights->shared = shared;
+}
+
+rmr_shared *rmr_weights_shared(const rmr_weights *weights)
+{
+    return weights->shared;
 }
 
 void rmr_weights_set_quantizer(rmr_weights *weights,

@@ -91,6 +91,12 @@ struct rmr_adapter;
 void rmr_weights_set_adapter(rmr_weights *weights, struct rmr_adapter *adapter);
 struct rmr_adapter *rmr_weights_adapter(const rmr_weights *weights);
 
+/* What the model has in common with others, or NULL: shared.h. The reference
+ * becomes the weights' own. */
+struct rmr_shared;
+void rmr_weights_set_shared(rmr_weights *weights, struct rmr_shared *shared);
+struct rmr_shared *rmr_weights_shared(const rmr_weights *weights);
+
 /* Who is asked and told about weights that are quantized while a model is
  * bound, or NULL: quantize.h. Not owned. */
 struct rmr_quantizer;

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/model/adapter.h"
 #include "common/model/quantize.h"
+#include "common/model/shared.h"
 #include "kernels/pack.h"
 
 enum { NAME_CHARS = 192 };
@@ -149,9 +151,9 @@ static rmr_status narrow(rmr_table *table, rmr_weights *weights,
     return RMR_OK;
 }
 
-rmr_status rmr_table_bind(rmr_table *table, rmr_weights *weights,
-                          const char *name, size_t rows, size_t columns,
-                          rmr_dtype dtype, rmr_error *err)
+static rmr_status make(rmr_table *table, rmr_weights *weights, const char *name,
+                       size_t rows, size_t columns, rmr_dtype dtype,
+                       rmr_error *err)
 {
     rmr_quantizer *to = rmr_weights_quantizer(weights);
     *table = (rmr_table){.dtype = dtype, .rows = rows, .columns = columns};
@@ -161,4 +163,22 @@ rmr_status rmr_table_bind(rmr_table *table, rmr_weights *weights,
     if (!status && to)
         status = keep(table, to, name, err);
     return status;
+}
+
+rmr_status rmr_table_bind(rmr_table *table, rmr_weights *weights,
+                          const char *name, size_t rows, size_t columns,
+                          rmr_dtype dtype, rmr_error *err)
+{
+    rmr_shared *shared = rmr_weights_shared(weights);
+    const rmr_adapter *adapter = rmr_weights_adapter(weights);
+    if (!shared || (adapter && rmr_adapter_changes(adapter, name)))
+        return make(table, weights, name, rows, columns, dtype, err);
+    if (rmr_shared_find(shared, weights, RMR_SHARED_TABLE, name, table,
+                        sizeof *table))
+        return RMR_OK;
+    rmr_status status = make(table, rmr_shared_weights(shared), name, rows,
+                             columns, dtype, err);
+    return status ? status
+                  : rmr_shared_keep(shared, weights, RMR_SHARED_TABLE, name,
+                                    table, sizeof *table, err);
 }

@@ -74,6 +74,17 @@ static entry *find(const wanted *w)
     return NULL;
 }
 
+/* An open model that packs the same files alike. */
+static const rmr_model *find_sibling(const wanted *w)
+{
+    for (const entry *e = entries; e; e = e->next) {
+        if (e->dtype == w->options->dtype && !e->tokenizer_only &&
+            is_same(&e->id, &w->id))
+            return e->model;
+    }
+    return NULL;
+}
+
 static rmr_status open_entry(entry **out, const wanted *w, const char *path,
                              rmr_error *err)
 {
@@ -87,7 +98,8 @@ static rmr_status open_entry(entry **out, const wanted *w, const char *path,
     entry *added = rmr_calloc(1, sizeof *added);
     if (!added)
         return rmr_fail_nomem(err, path);
-    rmr_status status = rmr_model_load(&added->model, path, options, err);
+    rmr_status status =
+        rmr_model_load(&added->model, path, options, find_sibling(w), err);
     if (status) {
         rmr_free(added);
         return status;

@@ -465,8 +465,9 @@ static rmr_status bind_head(uint64_t nth, int forever)
     rmr_model *owner;
     rmr_model_options options;
     rmr_model_options_init(&options);
-    assert_int_equal(rmr_model_load(&owner, headed->directory, &options, &err),
-                     RMR_OK);
+    assert_int_equal(
+        rmr_model_load(&owner, headed->directory, &options, NULL, &err),
+        RMR_OK);
     rmr_alloc_fail_at(nth, forever);
     rmr_status status = rmr_head_bind(&head, headed_kind, owner, &err);
     stop_failing();

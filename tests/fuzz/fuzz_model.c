@@ -147,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         write_files(3, last + 1, end, data[3] * (size_t)16);
         options.adapter = directory;
     }
-    rmr_status status = rmr_model_load(&model, directory, &options, &err);
+    rmr_status status = rmr_model_load(&model, directory, &options, NULL, &err);
     if (status) {
         CHECK(model == NULL);
         check_error(status, &err);

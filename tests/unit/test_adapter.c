@@ -10,6 +10,8 @@
 #include "tests/unit/tiny_model.h"
 #include "tests/unit/unit.h"
 #include "common/base/sha256.h"
+#include "common/model/model.h"
+#include "common/model/shared.h"
 
 #define CLASSIFIER "BertForSequenceClassification"
 #define CONFIG(fields) "{\"peft_type\": \"LORA\"" fields "}"
@@ -385,6 +387,125 @@ static void test_each_adapter_is_a_model(void **state)
     tiny_model_free(base);
 }
 
+/* What was made of the files alone, by all who have it in common. */
+static uint64_t shared_bytes(const rmr_model *model)
+{
+    return rmr_weights_bytes(
+        rmr_shared_weights(rmr_weights_shared(model->weights)));
+}
+
+static void run_kept(rmr_model *model, float values[TEXTS * HIDDEN])
+{
+    run(rmr_model_retain(model), values);
+}
+
+/* The base, an adapter of two layers, another one with a norm beside: opened in
+ * any order, each is what it is alone, and what they have in common is there
+ * once, until the last of them is closed. */
+static void expect_shared(const char *base, const adapter a[2], rmr_dtype dtype,
+                          const int order[3])
+{
+    const char *const directories[] = {NULL, a[0].directory, a[1].directory};
+    float alone[3][TEXTS * HIDDEN], found[TEXTS * HIDDEN];
+    rmr_model *models[3];
+    rmr_model_info info[3] = {
+        {.size = sizeof *info}, {.size = sizeof *info}, {.size = sizeof *info}};
+    rmr_error err = {0};
+    for (int i = 0; i < 3; i++) {
+        expect_ok(open_with(&models[i], base, directories[i], dtype,
+                            RMR_TASK_EMBED, &err),
+                  &err);
+        rmr_model_get_info(models[i], &info[i]);
+        run(models[i], alone[i]);
+    }
+    for (int k = 0; k < 3; k++)
+        expect_ok(open_with(&models[order[k]], base, directories[order[k]],
+                            dtype, RMR_TASK_EMBED, &err),
+                  &err);
+    for (int i = 0; i < 3; i++) {
+        rmr_model_info now = {.size = sizeof now};
+        rmr_model_get_info(models[i], &now);
+        assert_int_equal(now.bytes, info[i].bytes);
+        assert_int_equal(now.num_parameters, info[0].num_parameters);
+        assert_ptr_equal(rmr_weights_shared(models[i]->weights),
+                         rmr_weights_shared(models[0]->weights));
+    }
+    for (int k = 0; k < 3; k++) {
+        run_kept(models[order[k]], found);
+        assert_memory_equal(found, alone[order[k]], sizeof found);
+        rmr_model_release(models[order[k]]);
+    }
+    assert_memory_not_equal(alone[0], alone[1], sizeof *alone);
+    assert_memory_not_equal(alone[1], alone[2], sizeof *alone);
+}
+
+static void test_what_is_unchanged_is_shared(void **state)
+{
+    (void)state;
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 2, 0}, {2, 1, 0}};
+    adapter a[2];
+    tiny_model *base = tiny_model_new(&(tiny_options){0});
+    for (int i = 0; i < 2; i++) {
+        begin(&a[i]);
+        add_lora(&a[i], "", QUERY, HIDDEN, HIDDEN, RANK, 1, NULL);
+        add_lora(&a[i], "", OUTPUT, HIDDEN, INNER, RANK, 1, NULL);
+        if (i) {
+            add(&a[i], "base_model.model.encoder.layer.0.output.LayerNorm.bias",
+                0, HIDDEN);
+            add(&a[i], "base_model.model.embeddings.LayerNorm.weight", 0,
+                HIDDEN);
+            add(&a[i],
+                "base_model.model.embeddings.token_type_embeddings.weight", 2,
+                HIDDEN);
+        }
+        write_adapter(&a[i], CONFIG(", \"r\": 4, \"lora_alpha\": 8"));
+    }
+    for (int dtype = RMR_DTYPE_F32; dtype <= RMR_DTYPE_INT4; dtype++) {
+        /* Nothing is in common with another dtype's. */
+        rmr_error err = {0};
+        rmr_model *other;
+        rmr_dtype next = (rmr_dtype)((dtype + 1) % (RMR_DTYPE_INT4 + 1));
+        expect_ok(open_with(&other, base->directory, NULL, next, RMR_TASK_EMBED,
+                            &err),
+                  &err);
+        for (size_t i = 0; i < LENGTH(orders); i++)
+            expect_shared(base->directory, a, (rmr_dtype)dtype, orders[i]);
+        rmr_model_release(other);
+    }
+    end(&a[1]);
+    end(&a[0]);
+    tiny_model_free(base);
+}
+
+/* Only what somebody has not made yet is made. */
+static void test_shared_weights_grow_by_what_is_new(void **state)
+{
+    (void)state;
+    rmr_error err = {0};
+    adapter a[2];
+    rmr_model *models[3];
+    uint64_t bytes[3];
+    const char *directories[3] = {0};
+    tiny_model *base = tiny_model_new(&(tiny_options){0});
+    for (int i = 0; i < 2; i++) {
+        make_small(&a[i], i ? CONFIG(", \"r\": 4, \"lora_alpha\": 8")
+                            : CONFIG(", \"r\": 4, \"lora_alpha\": 9"));
+        directories[i] = a[i].directory;
+    }
+    for (int i = 0; i < 3; i++) {
+        expect_ok(open_with(&models[i], base->directory, directories[i],
+                            RMR_DTYPE_INT8, RMR_TASK_EMBED, &err),
+                  &err);
+        bytes[i] = shared_bytes(models[i]);
+    }
+    assert_true(bytes[0] > 0 && bytes[1] == bytes[0] && bytes[2] > bytes[1]);
+    for (int i = 0; i < 3; i++)
+        rmr_model_release(models[i]);
+    end(&a[1]);
+    end(&a[0]);
+    tiny_model_free(base);
+}
+
 /* Of both files, one behind the other. */
 static void test_sha256_is_of_both(void **state)
 {
@@ -738,6 +859,8 @@ int main(void)
         cmocka_unit_test(test_scales),
         cmocka_unit_test(test_tensors_are_replaced),
         cmocka_unit_test(test_each_adapter_is_a_model),
+        cmocka_unit_test(test_what_is_unchanged_is_shared),
+        cmocka_unit_test(test_shared_weights_grow_by_what_is_new),
         cmocka_unit_test(test_sha256_is_of_both),
         cmocka_unit_test(test_fields_are_refused),
         cmocka_unit_test(test_sums_are_finite),

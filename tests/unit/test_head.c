@@ -25,7 +25,7 @@ static rmr_model *load_as(const char *directory, rmr_dtype dtype)
     rmr_model_options options;
     rmr_model_options_init(&options);
     options.dtype = dtype;
-    expect_ok(rmr_model_load(&model, directory, &options, &err), &err);
+    expect_ok(rmr_model_load(&model, directory, &options, NULL, &err), &err);
     return model;
 }
 
