@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_layer_names layer_names = {
     .query = "self_attn.q_proj",
@@ -115,6 +116,12 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
     return status ? status : read_layers(config, source, err);
 }
 
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embed_tokens",
+    RMR_DECODER_CLASSIFIER(1),
+};
+
 const rmr_arch rmr_arch_gemma3 = {
     .model_type = "gemma3_text",
     .title = "Gemma 3, EmbeddingGemma",
@@ -125,5 +132,6 @@ const rmr_arch rmr_arch_gemma3 = {
                "`rope_scaling`, `rope_local_base_freq`",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

@@ -69,6 +69,20 @@ static rmr_status read_pooling(rmr_head *head, const rmr_head_names *names,
     return status;
 }
 
+/* As GenericForSequenceClassification has it: null is none. */
+static rmr_status read_padding(rmr_head *head, const rmr_head_names *names,
+                               rmr_json_source source, rmr_error *err)
+{
+    static const char field[] = "pad_token_id";
+    int64_t fallback = names->pads_with_0 ? 0 : -1;
+    head->padding = -1;
+    if (!names->ends_before_padding ||
+        json_is_null(json_object_get(source.object, field)))
+        return RMR_OK;
+    return rmr_json_get_int(source, field, -1, UINT32_MAX, fallback,
+                            &head->padding, err);
+}
+
 static rmr_status read_dense(rmr_head *head, const rmr_head_names *names,
                              rmr_json_source source, rmr_error *err)
 {
@@ -98,6 +112,8 @@ static rmr_status read_classifier(rmr_head *head, const rmr_head_names *names,
         status = rmr_rank_scores_read(&head->rank_scores, source, err);
     if (!status)
         status = read_pooling(head, names, source, err);
+    if (!status)
+        status = read_padding(head, names, source, err);
     return status;
 }
 
@@ -184,6 +200,7 @@ static void bind_labels(rmr_binder *b, rmr_head *head,
                     (rmr_linear_source){.names = {names->output},
                                         .out = {head->labels.count},
                                         .in = inner_size(head),
+                                        .without_bias = names->without_bias,
                                         .dtype = RMR_DTYPE_F32},
                     &head->output);
 }
@@ -330,6 +347,14 @@ static void run_rows(const rmr_head *head, size_t rows, const float *x,
              RMR_ACTIVATION_NONE, logits);
 }
 
+/* Tokens of a sequence up to its padding; of one that is nothing else, 1. */
+static size_t length_of(const rmr_head *head, const uint32_t *ids, size_t count)
+{
+    while (count > 1 && ids[count - 1] == head->padding)
+        count--;
+    return count;
+}
+
 void rmr_head_classify(const rmr_head *head, const rmr_batch *batch,
                        const float *hidden, void *scratch, float *logits)
 {
@@ -340,8 +365,10 @@ void rmr_head_classify(const rmr_head *head, const rmr_batch *batch,
         size_t rows = left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS;
         const uint32_t *ends = batch->cu_seqlens + s;
         for (size_t r = 0; r < rows; r++)
-            rmr_pool(&head->pooling, head->kern, ends[r + 1] - ends[r], size, 0,
-                     hidden + ends[r] * size, pooled + r * size);
+            rmr_pool(
+                &head->pooling, head->kern,
+                length_of(head, batch->ids + ends[r], ends[r + 1] - ends[r]),
+                size, 0, hidden + ends[r] * size, pooled + r * size);
         run_rows(head, rows, pooled, inner, logits + s * head->labels.count);
     }
 }

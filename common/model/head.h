@@ -40,6 +40,9 @@ typedef struct rmr_head_names {
      * where that is missing or there is none (NULL), this one; 0: cls. */
     const char *pooling_field;
     rmr_pooling pooling;
+    int ends_before_padding; /* a sequence ends with its last token that is not
+                              * config.json's "pad_token_id", or */
+    int pads_with_0;         /* where that is missing, not 0; else none is */
     const char *dense;       /* or NULL: the logits come of the hidden state */
     int dense_is_of_encoder; /* its name has the encoder's prefix */
     rmr_head_activation activation;
@@ -47,6 +50,7 @@ typedef struct rmr_head_names {
                              * it has */
     const char *norm;       /* of what comes of it, or NULL */
     const char *output;     /* NULL: there is no such head */
+    int without_bias;       /* it has none */
     const char *bias; /* whole, where the output has none of its own; NULL:
                        * it has */
 } rmr_head_names;
@@ -59,6 +63,14 @@ typedef struct rmr_head_names {
                  .activation = {.kernel = RMR_ACTIVATION_TANH},                \
                  .output = "classifier"},                                      \
     .tokens = {.output = "classifier"}
+
+/* A decoder's of sequences, by their last token. */
+#define RMR_DECODER_CLASSIFIER(zero_is_padding)                                \
+    .classify = {.pooling = RMR_POOLING_LASTTOKEN,                             \
+                 .ends_before_padding = 1,                                     \
+                 .pads_with_0 = (zero_is_padding),                             \
+                 .output = "score",                                            \
+                 .without_bias = 1}
 
 /* Those of an architecture. */
 typedef struct rmr_heads {
@@ -122,6 +134,7 @@ typedef struct rmr_head {
     const rmr_config *config;
     const rmr_kern *kern;
     rmr_poolings pooling; /* of one mode */
+    int64_t padding;      /* the id that a sequence ends before; -1: none */
     int has_dense;
     int dense_has_bias;
     rmr_linear dense;

@@ -4,6 +4,7 @@
  * those before them or, where config.json says that they are not causal, all.
  */
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_layer_names layer_names = {
     .query = "self_attn.q_proj",
@@ -159,6 +160,12 @@ static rmr_status read_qwen3(rmr_config *config, rmr_json_source source,
     return status;
 }
 
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embed_tokens",
+    RMR_DECODER_CLASSIFIER(0),
+};
+
 const rmr_arch rmr_arch_llama = {
     .model_type = "llama",
     .title = "Llama",
@@ -168,6 +175,7 @@ const rmr_arch rmr_arch_llama = {
         "`rope_scaling`",
     .read_config = read_llama,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };
 
@@ -178,6 +186,7 @@ const rmr_arch rmr_arch_mistral = {
                "`sliding_window`; rope as Llama",
     .read_config = read_mistral,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };
 
@@ -189,5 +198,6 @@ const rmr_arch rmr_arch_qwen3 = {
                "`max_window_layers`, `layer_types`; rope as Llama",
     .read_config = read_qwen3,
     .family = &qwen3_names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

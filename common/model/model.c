@@ -101,7 +101,7 @@ static rmr_status check_vocabulary(const rmr_model *model, rmr_error *err)
     return RMR_OK;
 }
 
-/* An empty text must have a token to pool; "a" also has one of the text's own,
+/* An empty text has what is around every text; "a" also has a token of its own,
  * whose type is the type of every text. */
 static rmr_status check_encoding(const rmr_model *model, const char *text,
                                  rmr_encoding *encoding, rmr_error *err)
@@ -112,12 +112,6 @@ static rmr_status check_encoding(const rmr_model *model, const char *text,
                              RMR_TRUNCATE_END, encoding, err);
     if (status)
         return status;
-    if (!encoding->count) {
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s: %s adds no special tokens, so an empty text would "
-                        "have no vector",
-                        model->path, the_tokenizer);
-    }
     if (!*text && encoding->count > config->max_tokens) {
         return rmr_fail(err, RMR_ERR_RANGE,
                         "%s: a limit of %u tokens (\"max_seq_length\" or "

@@ -118,7 +118,7 @@ static rmr_status run_text(runner *r, rmr_text text, rmr_error *err)
     rmr_status status = rmr_tokenizer_encode(
         r->model->tokenizer, text.data, text.len, config->max_tokens,
         RMR_TRUNCATE_END, &r->encoding, err);
-    if (status)
+    if (status || !r->encoding.count)
         return status;
     uint32_t ends[] = {0, (uint32_t)r->encoding.count};
     uint32_t *type_ids = r->ids + config->max_tokens;

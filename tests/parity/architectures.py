@@ -6,8 +6,9 @@ said here is data.
 
 A case's sequences are as long as `lengths` says, one sequence each; with
 `pairs`, a sequence is cut into two texts where a cross-encoder would be given
-two. The epsilons of norms are larger than those of real models where theirs
-would not show. A task says which numbers are kept:
+two; all end with the tokens of `ending`. The epsilons of norms are larger than
+those of real models where theirs would not show. A task says which numbers are
+kept:
   hidden                the last hidden state, a row for each token
   text-classification   the logits, a row for each sequence
   token-classification  the logits, a row for each token
@@ -30,6 +31,7 @@ class Case:
     task: str = "hidden"
     lengths: tuple = LONG
     pairs: bool = False
+    ending: tuple = ()
     seed: int = 1
     storage: str = "F32"
     shards: int = 1
@@ -372,6 +374,10 @@ add("qwen3-classify", "Qwen3ForSequenceClassification", QWEN3, SMALL,
     lengths=HEADS)
 add("qwen3-one", "Qwen3ForSequenceClassification", QWEN3, SMALL, labels(1),
     task="text-classification", lengths=HEADS)
+# What counts is the last token that is not padding.
+add("qwen3-padded", "Qwen3ForSequenceClassification", QWEN3, SMALL, labels(2),
+    {"pad_token_id": 2, "is_causal": False}, task="text-classification",
+    lengths=(0, 1, 5), ending=(2, 2), storage="BF16")
 
 LLAMA = {
     "model_type": "llama", "vocab_size": 64, "hidden_size": 36,
@@ -420,6 +426,8 @@ add("mistral-whole", "MistralModel", MISTRAL, SMALL, {
 add("mistral-bidirectional", "MistralModel", MISTRAL, SMALL, {
     "is_causal": False,
 }, lengths=(1, 7, 8, 9, 17))
+add("mistral-one", "MistralForSequenceClassification", MISTRAL, SMALL,
+    labels(1), task="text-classification", lengths=HEADS)
 
 # ---------------------------------------------------------------------- Gemma3
 # A norm before and behind each part; its weights are what is added to 1.
@@ -466,6 +474,11 @@ add("gemma3-scaled", "Gemma3TextModel", GEMMA3, {
     "rope_scaling": {"rope_type": "linear", "factor": 8.0},
 }, lengths=(1, 2, 7, 8, 9, 20), saved_as="Gemma3ForCausalLM",
     storage="F16", shards=2)
+# Where nothing says what padding is, it is 0.
+add("gemma3-classify", "Gemma3TextForSequenceClassification", {
+    key: value for key, value in GEMMA3.items() if key != "pad_token_id"
+}, {"num_hidden_layers": 2, "sliding_window_pattern": 2}, labels(2), MULTI,
+    task="text-classification", lengths=HEADS, ending=(0,))
 
 # --------------------------------------- published with code of their own
 # Their files point at code (auto_map) that is never run.

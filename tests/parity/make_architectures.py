@@ -90,14 +90,15 @@ def sequences(case):
     name = f"{case.seed} {case.name}"
     bits = np.random.Philox(key=int.from_bytes(name.encode(), "little")
                             % (1 << 128))
-    left_out = case.config.get("pad_token_id")
-    words = [i for i in range(case.vocab - case.mask) if i != left_out]
+    left_out = {case.config.get("pad_token_id"), *case.ending}
+    words = [i for i in range(case.vocab - case.mask) if i not in left_out]
     found = []
     for length in case.lengths:
         raw = bits.random_raw(length)
         ids = [words[int(value) % len(words)] for value in raw]
         if case.mask:
             ids[length // 2] = case.vocab - 1
+        ids += case.ending
         at = (length + 1) // 2
         found.append([ids[:at], ids[at:]] if case.pairs else ids)
     return found

@@ -11,7 +11,8 @@ from test_hidden_states import (  # noqa: F401
     described, hidden_states, models, reference)
 
 HEADED = ("albert", "bert", "camembert", "deberta-v2", "distilbert", "electra",
-          "modernbert", "mpnet", "new", "roberta", "xlm-roberta")
+          "gemma3_text", "llama", "mistral", "modernbert", "mpnet", "new",
+          "qwen3", "roberta", "xlm-roberta")
 # Heads that are refused by name.
 REFUSED = ("deberta-fill-new", "modernbert-fill", "modernbert-fill-plain")
 CASES = {

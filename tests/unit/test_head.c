@@ -197,39 +197,56 @@ static rmr_status bind_pooled(rmr_head **head, rmr_model *model,
     return status;
 }
 
-/* A head that pools as this, and has nothing before its labels. */
-static void check_pooling(const char *config, rmr_head_names names,
-                          rmr_pooling expected)
+/* Tokens [first, last) of a sequence are pooled. */
+static void check_pooled(const tiny_model *tiny, const pack *p, size_t first,
+                         size_t last, int without_bias, const float *logits)
+{
+    const float *bias = tiny_values(tiny, "classifier.bias");
+    size_t size = tiny->options.hidden_size;
+    double x[64], y[3];
+    for (size_t i = 0; i < size; i++) {
+        x[i] = 0;
+        for (size_t t = first; t < last; t++)
+            x[i] += p->hidden[t * size + i] / (double)(last - first);
+    }
+    ref_linear(tiny, "classifier", x, size, 3, y);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(fabs(logits[i] - y[i] + without_bias * bias[i]) <= 1e-5);
+}
+
+/* A head that pools as this, and has nothing before its labels; no token has
+ * the id of padding unless it is from 0. */
+static void check_padded(const char *config, rmr_head_names names,
+                         rmr_pooling expected, int64_t padding)
 {
     tiny_model *tiny =
         tiny_model_new(&(tiny_options){.head = CLASSIFIER, .config = config});
     rmr_model *model = load(tiny);
     rmr_error err = {0};
     rmr_head *head;
-    size_t size = tiny->options.hidden_size;
     float logits[MAX_SEQS * 3];
-    double x[64], y[3];
     pack p;
     expect_ok(bind_pooled(&head, model, names, &err), &err);
     run(&p, model, 0, MAX_SEQS);
     logits_of(head, &p, logits);
     for (size_t s = 0; s < MAX_SEQS; s++) {
         size_t first = p.ends[s], last = p.ends[s + 1];
+        while (last > first + 1 && p.ids[last - 1] == padding)
+            last--;
         first = expected == RMR_POOLING_LASTTOKEN ? last - 1 : first;
         last = expected == RMR_POOLING_CLS ? first + 1 : last;
-        for (size_t i = 0; i < size; i++) {
-            x[i] = 0;
-            for (size_t t = first; t < last; t++)
-                x[i] += p.hidden[t * size + i] / (double)(last - first);
-        }
-        ref_linear(tiny, "classifier", x, size, 3, y);
-        for (size_t i = 0; i < 3; i++)
-            assert_true(fabs(logits[3 * s + i] - y[i]) <= 1e-5);
+        check_pooled(tiny, &p, first, last, names.without_bias, logits + 3 * s);
     }
     rmr_free(p.hidden);
     rmr_head_free(head);
     rmr_model_unload(model);
     tiny_model_free(tiny);
+}
+
+static void check_pooling(const char *config, rmr_head_names names,
+                          rmr_pooling expected)
+{
+    check_padded(config, names, expected, -1);
 }
 
 static void refuse_pooling(const char *config, const char *word,
@@ -241,7 +258,8 @@ static void refuse_pooling(const char *config, const char *word,
     rmr_error err = {0};
     rmr_head *head;
     expect_failure(bind_pooled(&head, model,
-                               (rmr_head_names){.pooling_field = "pools"},
+                               (rmr_head_names){.pooling_field = "pools",
+                                                .ends_before_padding = 1},
                                &err),
                    &err, expected, "/config.json", word);
     rmr_model_unload(model);
@@ -265,6 +283,33 @@ static void test_pooling(void **state)
                    RMR_ERR_UNSUPPORTED);
     refuse_pooling(", \"num_labels\": 3, \"pools\": 1", "\"pools\"",
                    RMR_ERR_FORMAT);
+}
+
+/* Ids are those of `run`: 7 s + 11 i for token i of sequence s. */
+static void test_padding(void **state)
+{
+    (void)state;
+    rmr_head_names named = {.pooling = RMR_POOLING_LASTTOKEN,
+                            .ends_before_padding = 1,
+                            .without_bias = 1};
+    rmr_head_names zero = named, blind = named;
+    zero.pads_with_0 = 1;
+    blind.ends_before_padding = 0;
+    const char *plain = ", \"num_labels\": 3";
+    const char *given = ", \"num_labels\": 3, \"pad_token_id\": 18";
+    const char *null = ", \"num_labels\": 3, \"pad_token_id\": null";
+    const char *below = ", \"num_labels\": 3, \"pad_token_id\": -1";
+    check_padded(plain, named, RMR_POOLING_LASTTOKEN, -1);
+    check_padded(plain, zero, RMR_POOLING_LASTTOKEN, 0);
+    check_padded(given, named, RMR_POOLING_LASTTOKEN, 18);
+    check_padded(given, zero, RMR_POOLING_LASTTOKEN, 18);
+    check_padded(given, blind, RMR_POOLING_LASTTOKEN, -1);
+    check_padded(null, zero, RMR_POOLING_LASTTOKEN, -1);
+    check_padded(below, zero, RMR_POOLING_LASTTOKEN, -1);
+    refuse_pooling(", \"num_labels\": 3, \"pad_token_id\": \"0\"",
+                   "\"pad_token_id\"", RMR_ERR_FORMAT);
+    refuse_pooling(", \"num_labels\": 3, \"pad_token_id\": -2",
+                   "\"pad_token_id\"", RMR_ERR_RANGE);
 }
 
 /* -------------------------------------------------------------------- words
@@ -761,6 +806,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits),
         cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_padding),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_sparse_weights),
         cmocka_unit_test(test_words_of_a_quantized_directory),
