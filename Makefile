@@ -436,6 +436,7 @@ parity: check-parity $(REFERENCE) $(TOKENIZERS)
 		--models $(dir $(MINILM))
 	$(REFERENCE_PYTHON) tests/parity/make_architectures.py --check
 	$(REFERENCE_PYTHON) tests/parity/make_adapters.py --check
+	$(REFERENCE_PYTHON) tests/parity/make_rerankers.py --check
 	$(REFERENCE_PYTHON) tests/parity/make_sentences.py --check
 	$(REFERENCE_PYTHON) tests/parity/make_statics.py --check
 

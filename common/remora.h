@@ -142,7 +142,8 @@ typedef struct rmr_model_options {
      * UNSUPPORTED. */
     const char *pooling;
     /* Whose head config.json's "architectures" must name, unless vectors are
-     * wanted: ...ForSequenceClassification, ...ForTokenClassification. */
+     * wanted: ...ForSequenceClassification, ...ForTokenClassification; or
+     * Qwen3ForCausalLM, opened to classify: a reranker. */
     rmr_task task;
     /* A directory with a LoRA adapter, as PEFT writes it: adapter_config.json
      * and adapter_model.safetensors, which are merged into the weights. NULL:
@@ -184,8 +185,9 @@ RMR_API rmr_status rmr_model_open(rmr_model **out, const char *path,
                                   const rmr_model_options *options,
                                   rmr_error *err);
 
-/* The task that a directory's config.json names a head for: embedding where it
- * names none, or cannot be read. Errors: FORMAT, NOMEM. */
+/* The task that a directory's config.json names a head for, or modules.json a
+ * LogitScore: embedding where there is none, or they cannot be read. Errors:
+ * FORMAT, NOMEM. */
 RMR_API rmr_status rmr_model_find_task(const char *path, rmr_task *task,
                                        rmr_error *err);
 
@@ -602,15 +604,21 @@ typedef struct rmr_rerank_options {
     size_t size;
     int raw;               /* 1: logits, no sigmoid; default 0 */
     uint32_t top_n;        /* the best so many documents; default 0: all */
-    rmr_truncate truncate; /* of the longer of both; default RMR_TRUNCATE_END */
+    rmr_truncate truncate; /* of the longer of both, or of all that a decoder
+                            * is asked; default RMR_TRUNCATE_END */
     uint64_t timeout_ms;   /* from now; 0: none */
+    /* What a decoder that reranks is told to look for. data NULL: the model's
+     * default prompt or Qwen3-Reranker's own. RANGE for a cross-encoder. */
+    rmr_text instruction;
 } rmr_rerank_options;
 
 RMR_API void rmr_rerank_options_init(rmr_rerank_options *options);
 
-/* Scores how well each of the documents answers the query, by a cross-encoder:
- * a model for RMR_TASK_CLASSIFY with one label; rmr_job_ranking has what comes
- * of it. */
+/* Scores how well each of the documents answers the query, by a cross-encoder,
+ * a model for RMR_TASK_CLASSIFY with one label, or by a decoder opened for that
+ * task, which is asked as Qwen3-Reranker is and whose score is what makes "yes"
+ * likelier than "no" as the next token; rmr_job_ranking has what comes of it.
+ */
 RMR_API rmr_status rmr_rerank_start(rmr_engine *engine, rmr_model *model,
                                     rmr_text query, const rmr_text *documents,
                                     size_t count,
@@ -782,7 +790,8 @@ RMR_API rmr_status rmr_http_classify_start(rmr_engine *engine, const char *body,
 
 /*
  * The same for a `POST /v1/rerank` of Cohere's or Jina's: {"model", "query",
- * "documents"}, and "top_n", "raw_scores", "truncate". Documents are strings.
+ * "documents"}, and "top_n", "raw_scores", "truncate", "instruction". Documents
+ * are strings.
  */
 RMR_API rmr_status rmr_http_rerank_start(rmr_engine *engine, const char *body,
                                          size_t len,

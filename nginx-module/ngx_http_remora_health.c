@@ -108,6 +108,7 @@ ngx_http_remora_health_run(rmr_engine *engine, rmr_model *model,
     ngx_http_remora_call_t *call, rmr_error *err)
 {
     rmr_text        text;
+    rmr_status      status;
     rmr_model_info  info;
 
     text.data = NGX_HTTP_REMORA_HEALTH_TEXT;
@@ -117,9 +118,19 @@ ngx_http_remora_health_run(rmr_engine *engine, rmr_model *model,
     rmr_model_get_info(model, &info);
 
     if (info.task == RMR_TASK_CLASSIFY) {
-        return rmr_classify_start(engine, model, &text, 1, NULL,
-                                  ngx_http_remora_call_done, call, &call->job,
-                                  err);
+        status = rmr_classify_start(engine, model, &text, 1, NULL,
+                                    ngx_http_remora_call_done, call,
+                                    &call->job, err);
+
+        /* a decoder that reranks has no labels */
+
+        if (status != RMR_ERR_UNSUPPORTED) {
+            return status;
+        }
+
+        return rmr_rerank_start(engine, model, text, &text, 1, NULL,
+                                ngx_http_remora_call_done, call, &call->job,
+                                err);
     }
 
     if (info.task == RMR_TASK_TOKEN_CLASSIFY) {

@@ -12,9 +12,14 @@ static const char help[] =
     "\n"
     "Reads documents and writes them in the order in which they answer the\n"
     "query Q: a line {\"index\": I, \"score\": S} for each, where the first\n"
-    "document's index is 0. MODEL is a cross-encoder.\n"
+    "document's index is 0. MODEL is a cross-encoder, or a decoder that is "
+    "asked\n"
+    "as Qwen3-Reranker is.\n"
     "\n"
     "  --query Q         what the documents are to answer\n"
+    "  --instruction I   what a decoder is told to look for, in place of what "
+    "the\n"
+    "                    model says or \"Given a web search query, ...\"\n"
     "  --top-n N         the best N documents (default: all)\n"
     "  --raw             logits instead of what the model makes of them\n"
     "  --input FILE      read the documents from FILE (default: standard "
@@ -31,7 +36,9 @@ static const char help[] =
     "\n"
     "Lines are read as remora embed reads them. A query and a\n"
     "document with more tokens than the model takes are cut, the longer one\n"
-    "first; how many were is said on standard error.\n"
+    "first or, where a decoder is asked, at the document's end; how many were "
+    "is\n"
+    "said on standard error.\n"
     "FILE may be - for the standard one.\n";
 
 static int rerank_main(int argc, char **argv);
@@ -47,6 +54,7 @@ typedef struct rerank_run {
     cli_jobs jobs;
     rmr_rerank_options options;
     const char *query;
+    const char *instruction;
     uint32_t top_n;
     rmr_ranked *ranking; /* of all documents so far */
     size_t count;
@@ -58,6 +66,7 @@ static int parse(rerank_run *run, cli_jobs_args *args, int argc, char **argv)
     const cli_option options[] = {
         CLI_JOBS_OPTIONS(*args),
         {"--query", CLI_TEXT, &run->query, 0, 0},
+        {"--instruction", CLI_TEXT, &run->instruction, 0, 0},
         {"--top-n", CLI_NUMBER, &run->top_n, 1, 999999999},
         {"--raw", CLI_FLAG, &run->options.raw, 0, 0},
     };
@@ -68,6 +77,10 @@ static int parse(rerank_run *run, cli_jobs_args *args, int argc, char **argv)
     if (code == CLI_CONTINUE && !run->query) {
         return cli_usage(&cli_rerank_command,
                          "--query is missing: what the documents answer");
+    }
+    if (code == CLI_CONTINUE && run->instruction) {
+        run->options.instruction.data = run->instruction;
+        run->options.instruction.len = strlen(run->instruction);
     }
     return code;
 }

@@ -174,14 +174,18 @@ rmr_status rmr_config_find_static(rmr_config *config, const char *directory,
 rmr_status rmr_config_read(rmr_config *config, const char *directory,
                            rmr_error *err);
 
+/* Whether a module of modules.json has the type `name` of
+ * sentence-transformers. */
+int rmr_module_is(const char *type, const char *name);
+
 /* Reads modules.json, the modules' own files, sentence_bert_config.json,
  * config_sentence_transformers.json but for prompts, and tokenizer_config.json,
  * where present, over a config that rmr_config_read filled. Same errors. */
 rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
                                    rmr_error *err);
 
-/* Reads of these files tokenizer_config.json alone: for a model that makes no
- * vectors. Same errors. */
+/* Reads of these files what says how long a text may be: for a model that makes
+ * no vectors. Same errors. */
 rmr_status rmr_config_read_lengths(rmr_config *config, const char *directory,
                                    rmr_error *err);
 

@@ -212,7 +212,7 @@ static int is_wanted(const char *name, int is_top)
     if (!is_top && strcmp(name, "model.safetensors") == 0)
         return 1; /* a module's own */
     return ends_with(name, ".json") || ends_with(name, ".txt") ||
-           ends_with(name, ".model");
+           ends_with(name, ".model") || ends_with(name, ".jinja");
 }
 
 static rmr_status copy_files(const char *from, const char *to, int is_top,

@@ -15,8 +15,8 @@ rmr_status rmr_directory_check_absent(const char *directory, rmr_error *err);
 /*
  * Writes model.safetensors with these tensors, in an order of its own;
  * config.json, the source's with a "quantization_config" that says `dtype`; and
- * copies of the source's other .json, .txt and .model files, those of its
- * folders too, and these folders' model.safetensors. The directory appears
+ * copies of the source's other .json, .txt, .model and .jinja files, those of
+ * its folders too, and these folders' model.safetensors. The directory appears
  * whole or not at all. Errors: IO, FORMAT, NOMEM.
  */
 rmr_status rmr_directory_write(const char *directory, const char *source,

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/alloc.h"
 #include "common/base/file.h"
@@ -26,7 +27,14 @@ static const rmr_head_names *names_of(const rmr_arch *arch, rmr_head_kind kind)
         return &heads->tokens;
     if (heads && kind == RMR_HEAD_FILL)
         return &heads->fill;
+    if (heads && kind == RMR_HEAD_ANSWER)
+        return &heads->answer;
     return &none;
+}
+
+int rmr_head_exists(const rmr_arch *arch, rmr_head_kind kind)
+{
+    return names_of(arch, kind)->output != NULL;
 }
 
 static rmr_status check_kind(const char *path, rmr_head_kind named,
@@ -39,7 +47,7 @@ static rmr_status check_kind(const char *path, rmr_head_kind named,
                         "%s",
                         path, rmr_head_task(kind));
     }
-    if (!names_of(arch, kind)->output) {
+    if (!rmr_head_exists(arch, kind)) {
         return rmr_fail(
             err, RMR_ERR_UNSUPPORTED,
             "%s/config.json: \"architectures\": %s is not supported for "
@@ -101,15 +109,48 @@ static rmr_status read_dense(rmr_head *head, const rmr_head_names *names,
                                       err);
 }
 
+/* What sentence-transformers says is in a file of its own, or in source. */
+static rmr_status read_rank_scores(rmr_head *head, const char *directory,
+                                   rmr_json_source source, rmr_error *err)
+{
+    json_t *root = NULL;
+    rmr_status status = RMR_OK;
+    char *path = rmr_path_join(directory, "config_sentence_transformers.json");
+    if (!path)
+        return rmr_fail_nomem(err, "config_sentence_transformers.json");
+    if (access(path, F_OK) == 0)
+        status = rmr_json_load_file(&root, path, err);
+    if (!status)
+        status = rmr_rank_scores_read(&head->rank_scores, source,
+                                      (rmr_json_source){root, path}, err);
+    json_decref(root);
+    rmr_free(path);
+    return status;
+}
+
+static rmr_status read_answer(rmr_head *head, const char *directory,
+                              rmr_json_source source, rmr_error *err)
+{
+    rmr_status status = rmr_labels_set(&head->labels, "yes", err);
+    head->scores = RMR_SCORES_SIGMOID;
+    if (!status)
+        status = read_rank_scores(head, directory, source, err);
+    if (!status)
+        status = rmr_json_get_bool(source, "tie_word_embeddings", 0,
+                                   &head->is_tied, err);
+    return status;
+}
+
 static rmr_status read_classifier(rmr_head *head, const rmr_head_names *names,
-                                  rmr_json_source source, rmr_error *err)
+                                  const char *directory, rmr_json_source source,
+                                  rmr_error *err)
 {
     rmr_status status = rmr_labels_read(&head->labels, source, err);
     if (!status)
         status =
             rmr_scores_read(&head->scores, source, head->labels.count, err);
     if (!status && head->kind == RMR_HEAD_CLASSIFY && head->labels.count == 1)
-        status = rmr_rank_scores_read(&head->rank_scores, source, err);
+        status = read_rank_scores(head, directory, source, err);
     if (!status)
         status = read_pooling(head, names, source, err);
     if (!status)
@@ -132,8 +173,10 @@ static rmr_status read_config(rmr_head *head, const rmr_model *model,
         if (!status && head->kind == RMR_HEAD_FILL)
             status = rmr_json_get_bool(source, "tie_word_embeddings", 1,
                                        &head->is_tied, err);
+        else if (!status && head->kind == RMR_HEAD_ANSWER)
+            status = read_answer(head, model->path, source, err);
         else if (!status)
-            status = read_classifier(head, names, source, err);
+            status = read_classifier(head, names, model->path, source, err);
         json_decref(root);
     }
     rmr_free(path);
@@ -241,6 +284,85 @@ static void bind_words(rmr_binder *b, rmr_head *head, const rmr_model *model,
         rmr_weights_count(b->weights, -(int64_t)(vocab_size * in), 0);
 }
 
+/* Two rows of a table that is kept as whole numbers; what is read counts for
+ * nothing. */
+static rmr_status read_whole_rows(rmr_binder *b, const char *name,
+                                  const rmr_answer *answer, size_t in,
+                                  float *yes, float *no)
+{
+    rmr_weights *weights = b->weights;
+    uint64_t parameters = rmr_weights_num_parameters(weights);
+    uint64_t bytes = rmr_weights_bytes(weights);
+    rmr_table table;
+    rmr_status status = rmr_table_bind(
+        &table, weights, name, b->config->vocab_size, in, b->dtype, b->err);
+    if (status)
+        return status;
+    b->kern->table_row(&table, answer->yes, yes);
+    b->kern->table_row(&table, answer->no, no);
+    rmr_weights_count(
+        weights, (int64_t)(parameters - rmr_weights_num_parameters(weights)),
+        (int64_t)(bytes - rmr_weights_bytes(weights)));
+    return RMR_OK;
+}
+
+/* Two rows of floats; of the table of words, as the encoder has it. */
+static rmr_status read_rows(rmr_binder *b, const char *name, int is_own,
+                            const rmr_answer *answer, size_t in, float *yes,
+                            float *no)
+{
+    size_t rows = b->config->vocab_size;
+    rmr_dtype dtype = is_own ? RMR_DTYPE_F32 : b->dtype;
+    rmr_status status =
+        rmr_weights_row(b->weights, name, rows, in, answer->yes, yes, b->err);
+    if (!status)
+        status =
+            rmr_weights_row(b->weights, name, rows, in, answer->no, no, b->err);
+    if (!status)
+        status = rmr_table_round(yes, in, dtype, b->kern, b->err);
+    if (!status)
+        status = rmr_table_round(no, in, dtype, b->kern, b->err);
+    return status;
+}
+
+/* Row yes less row no. */
+static rmr_status subtract_rows(rmr_binder *b, const char *name, int is_own,
+                                const rmr_answer *answer, size_t in, float *yes)
+{
+    const char *dtype = rmr_weights_dtype(b->weights, name);
+    int is_whole =
+        dtype && (strcmp(dtype, "I8") == 0 || strcmp(dtype, "U8") == 0);
+    float *no = rmr_malloc_array(in, sizeof *no);
+    if (!no)
+        return rmr_fail_nomem(b->err, name);
+    rmr_status status = is_whole
+                            ? read_whole_rows(b, name, answer, in, yes, no)
+                            : read_rows(b, name, is_own, answer, in, yes, no);
+    for (size_t i = 0; i < in && !status; i++)
+        yes[i] -= no[i];
+    rmr_free(no);
+    return status;
+}
+
+/* Its own weight where there is one, as bind_words has it. */
+static void bind_answer(rmr_binder *b, rmr_head *head, const rmr_model *model,
+                        const rmr_head_names *names)
+{
+    size_t in = inner_size(head);
+    int is_own = has(b, names->output, "weight") || !head->is_tied;
+    char name[RMR_LINEAR_NAME_CHARS];
+    snprintf(name, sizeof name, "%s%s.weight",
+             is_own ? "" : encoder_prefix(model),
+             is_own ? names->output : model->arch->heads->words);
+    head->answer = rmr_malloc_array(in, sizeof *head->answer);
+    b->status = head->answer ? subtract_rows(b, name, is_own, model->answer, in,
+                                             head->answer)
+                             : rmr_fail_nomem(b->err, name);
+    if (!b->status)
+        rmr_weights_count(b->weights, is_own ? 2 * (int64_t)in : 0,
+                          (int64_t)(in * sizeof *head->answer));
+}
+
 static rmr_status bind(rmr_head *head, const rmr_model *model, rmr_error *err)
 {
     const rmr_head_names *names = names_of(model->arch, head->kind);
@@ -251,7 +373,9 @@ static rmr_status bind(rmr_head *head, const rmr_model *model, rmr_error *err)
                     .prefix = "",
                     .err = err};
     bind_dense(&b, head, model, names);
-    if (head->kind == RMR_HEAD_FILL)
+    if (head->kind == RMR_HEAD_ANSWER)
+        bind_answer(&b, head, model, names);
+    else if (head->kind == RMR_HEAD_FILL)
         bind_words(&b, head, model, names);
     else
         bind_labels(&b, head, names);
@@ -267,7 +391,8 @@ static rmr_status open_head(rmr_head *head, const rmr_model *model,
         status = check_kind(model->path, named, head->kind, model->arch, err);
     if (!status)
         status = read_config(head, model, err);
-    if (!status && head->kind != RMR_HEAD_FILL)
+    if (!status &&
+        (head->kind == RMR_HEAD_CLASSIFY || head->kind == RMR_HEAD_TOKENS))
         status = check_outputs(head, model,
                                names_of(model->arch, head->kind)->output, err);
     if (!status)
@@ -298,6 +423,7 @@ void rmr_head_free(rmr_head *head)
     if (!head)
         return;
     rmr_labels_free(&head->labels);
+    rmr_free(head->answer);
     rmr_free(head);
 }
 
@@ -355,9 +481,27 @@ static size_t length_of(const rmr_head *head, const uint32_t *ids, size_t count)
     return count;
 }
 
+/* By the last token, in double. */
+static void answer(const rmr_head *head, const rmr_batch *batch,
+                   const float *hidden, float *logits)
+{
+    size_t size = head->config->hidden_size;
+    for (size_t s = 0; s < batch->num_seqs; s++) {
+        const float *x = hidden + (batch->cu_seqlens[s + 1] - 1) * size;
+        double sum = 0;
+        for (size_t i = 0; i < size; i++)
+            sum += (double)x[i] * head->answer[i];
+        logits[s] = (float)sum;
+    }
+}
+
 void rmr_head_classify(const rmr_head *head, const rmr_batch *batch,
                        const float *hidden, void *scratch, float *logits)
 {
+    if (head->kind == RMR_HEAD_ANSWER) {
+        answer(head, batch, hidden, logits);
+        return;
+    }
     size_t size = head->config->hidden_size;
     float *pooled = scratch, *inner = pooled + RMR_HEAD_ROWS * size;
     for (size_t s = 0; s < batch->num_seqs; s += RMR_HEAD_ROWS) {

@@ -17,11 +17,12 @@ typedef enum rmr_head_kind {
     RMR_HEAD_NONE = 0, /* the encoder alone */
     RMR_HEAD_CLASSIFY, /* ForSequenceClassification */
     RMR_HEAD_TOKENS,   /* ForTokenClassification */
-    RMR_HEAD_FILL      /* ForMaskedLM, ForPreTraining */
+    RMR_HEAD_FILL,     /* ForMaskedLM, ForPreTraining */
+    RMR_HEAD_ANSWER    /* ForCausalLM: yes or no, answer.h */
 } rmr_head_kind;
 
 /* The task that it is for: "text-classification", "token-classification",
- * "fill-mask". */
+ * "fill-mask", "text-generation". */
 const char *rmr_head_task(rmr_head_kind kind);
 
 /* -------------------------------------------------------------------- names
@@ -76,8 +77,9 @@ typedef struct rmr_head_names {
 typedef struct rmr_heads {
     const char *const *prefixes; /* of its encoder's tensors, for */
     const char *words;           /* rmr_bind_prefix, with the table of words */
-    /* Where `fill` has no weight of its own, that is the table of words. */
-    rmr_head_names classify, tokens, fill;
+    /* Where `fill` or `answer` has no weight of its own, that is the table of
+     * words. */
+    rmr_head_names classify, tokens, fill, answer;
 } rmr_heads;
 
 /* ------------------------------------------------------------------- labels
@@ -97,6 +99,8 @@ typedef struct rmr_labels {
  * Errors: FORMAT, RANGE (too many, or too long), NOMEM. */
 rmr_status rmr_labels_read(rmr_labels *labels, rmr_json_source source,
                            rmr_error *err);
+/* The one of this name. Errors: NOMEM. */
+rmr_status rmr_labels_set(rmr_labels *labels, const char *name, rmr_error *err);
 void rmr_labels_free(rmr_labels *labels);
 
 /* ------------------------------------------------------------------- scores
@@ -113,12 +117,13 @@ typedef enum rmr_scores {
 rmr_status rmr_scores_read(rmr_scores *scores, rmr_json_source source,
                            size_t num_labels, rmr_error *err);
 
-/* Reads what makes a score of a cross-encoder's one logit:
- * "sentence_transformers": {"activation_fn"} or, of before,
+/* Reads what makes a score of a cross-encoder's one logit: "activation_fn" of
+ * config_sentence_transformers.json, whose object may be NULL; of before,
+ * "sentence_transformers": {"activation_fn"}, and of before that,
  * "sbert_ce_default_activation_function" of config.json; else the sigmoid.
  * Errors: FORMAT, UNSUPPORTED (another function). */
 rmr_status rmr_rank_scores_read(rmr_scores *scores, rmr_json_source source,
-                                rmr_error *err);
+                                rmr_json_source sentence, rmr_error *err);
 
 /* Logits to scores, in place. 0, and nothing done, when one is not finite. */
 int rmr_score(rmr_scores scores, size_t count, float *logits);
@@ -128,7 +133,7 @@ int rmr_score(rmr_scores scores, size_t count, float *logits);
 
 typedef struct rmr_head {
     rmr_head_kind kind;
-    rmr_labels labels;      /* none of FILL */
+    rmr_labels labels;      /* none of FILL; of ANSWER "yes" */
     rmr_scores scores;      /* of a sequence's */
     rmr_scores rank_scores; /* of the one label of a pair */
     const rmr_config *config;
@@ -140,14 +145,18 @@ typedef struct rmr_head {
     rmr_linear dense;
     rmr_activation activation;
     rmr_norm norm;     /* or NULLs */
-    int is_tied;       /* FILL may be without a weight of its own */
+    int is_tied;       /* FILL and ANSWER may be without weights of their own */
     rmr_linear output; /* labels.count or, of FILL, vocab_size outputs */
+    float *answer;     /* [hidden_size], owned: of ANSWER instead */
 } rmr_head;
 
 /* What kind of head the directory's config.json names. Errors: IO, FORMAT,
  * NOMEM. */
 rmr_status rmr_head_find(rmr_head_kind *kind, const char *directory,
                          rmr_error *err);
+
+/* Whether an architecture has a head of that kind. */
+int rmr_head_exists(const rmr_arch *arch, rmr_head_kind kind);
 
 /*
  * Binds the model's head of that kind, in float32 but for the logits of words,
@@ -166,8 +175,8 @@ void rmr_head_free(rmr_head *head);
 size_t rmr_head_scratch_bytes(const rmr_head *head, unsigned members);
 
 /* Of hidden [tokens, hidden_size], a batch's last hidden state: the logits of
- * each sequence, [num_seqs, labels.count]; or of each token, [tokens,
- * labels.count]. They are the same whatever else is in the batch. */
+ * each sequence, [num_seqs, labels.count], of ANSWER too; or of each token,
+ * [tokens, labels.count]. They are the same whatever else is in the batch. */
 void rmr_head_classify(const rmr_head *head, const rmr_batch *batch,
                        const float *hidden, void *scratch, float *logits);
 void rmr_head_tokens(const rmr_head *head, const rmr_batch *batch,

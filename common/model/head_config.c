@@ -22,6 +22,7 @@ static const struct {
     {"ForTokenClassification", RMR_HEAD_TOKENS},
     {"ForMaskedLM", RMR_HEAD_FILL},
     {"ForPreTraining", RMR_HEAD_FILL},
+    {"ForCausalLM", RMR_HEAD_ANSWER},
 };
 
 const char *rmr_head_task(rmr_head_kind kind)
@@ -33,6 +34,8 @@ const char *rmr_head_task(rmr_head_kind kind)
         return "token-classification";
     case RMR_HEAD_FILL:
         return "fill-mask";
+    case RMR_HEAD_ANSWER:
+        return "text-generation";
     default:
         return "none";
     }
@@ -228,6 +231,16 @@ rmr_status rmr_labels_read(rmr_labels *labels, rmr_json_source source,
     rmr_status status = copy_labels(labels, map, source, err);
     if (status)
         rmr_labels_free(labels);
+    return status;
+}
+
+rmr_status rmr_labels_set(rmr_labels *labels, const char *name, rmr_error *err)
+{
+    size_t bytes = strlen(name) + 1;
+    *labels = (rmr_labels){0};
+    rmr_status status = alloc_labels(labels, 1, bytes, err);
+    if (!status)
+        labels->names[0] = memcpy(labels->names + 1, name, bytes);
     return status;
 }
 

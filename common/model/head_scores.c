@@ -43,13 +43,18 @@ rmr_status rmr_scores_read(rmr_scores *scores, rmr_json_source source,
 }
 
 rmr_status rmr_rank_scores_read(rmr_scores *scores, rmr_json_source source,
-                                rmr_error *err)
+                                rmr_json_source sentence, rmr_error *err)
 {
     const json_t *own = json_object_get(source.object, "sentence_transformers");
+    const json_t *last = json_object_get(sentence.object, "activation_fn");
     const char *field = "sbert_ce_default_activation_function", *name;
     *scores = RMR_SCORES_SIGMOID;
     if (json_is_object(own)) {
         source.object = own;
+        field = "activation_fn";
+    }
+    if (last && !json_is_null(last)) {
+        source = sentence;
         field = "activation_fn";
     }
     rmr_status status = rmr_json_get_string(source, field, "", &name, err);

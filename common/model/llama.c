@@ -166,6 +166,13 @@ static const rmr_heads heads = {
     RMR_DECODER_CLASSIFIER(0),
 };
 
+static const rmr_heads qwen3_heads = {
+    .prefixes = names.prefixes,
+    .words = "embed_tokens",
+    RMR_DECODER_CLASSIFIER(0),
+    .answer = {.output = "lm_head"},
+};
+
 const rmr_arch rmr_arch_llama = {
     .model_type = "llama",
     .title = "Llama",
@@ -198,6 +205,6 @@ const rmr_arch rmr_arch_qwen3 = {
                "`max_window_layers`, `layer_types`; rope as Llama",
     .read_config = read_qwen3,
     .family = &qwen3_names,
-    .heads = &heads,
+    .heads = &qwen3_heads,
     RMR_FAMILY_FUNCTIONS,
 };

@@ -27,6 +27,7 @@ void rmr_model_unload(rmr_model *model)
     if (!model)
         return;
     rmr_head_free(model->head);
+    rmr_answer_close(model->answer);
     if (model->arch)
         model->arch->unbind(model->bound);
     rmr_sentence_close(&model->sentence);
@@ -308,7 +309,9 @@ static rmr_status bind(rmr_model *model, const rmr_arch *arch, rmr_error *err)
         return status;
     model->arch = arch;
     if (model->task == RMR_TASK_CLASSIFY)
-        return rmr_head_bind(&model->head, RMR_HEAD_CLASSIFY, model, err);
+        return rmr_head_bind(
+            &model->head, model->answer ? RMR_HEAD_ANSWER : RMR_HEAD_CLASSIFY,
+            model, err);
     if (model->task == RMR_TASK_TOKEN_CLASSIFY)
         return rmr_head_bind(&model->head, RMR_HEAD_TOKENS, model, err);
     return RMR_OK;
@@ -340,6 +343,19 @@ static rmr_status open_weights(rmr_model *model, const rmr_arch *arch,
     return status ? status : open_shared(model, sibling, err);
 }
 
+/* Where it is a decoder that answers, not a classifier. */
+static rmr_status open_answer(rmr_model *model, const rmr_arch *arch,
+                              rmr_error *err)
+{
+    rmr_head_kind kind;
+    rmr_status status = rmr_head_find(&kind, model->path, err);
+    if (status || kind != RMR_HEAD_ANSWER || !rmr_head_exists(arch, kind))
+        return status;
+    return rmr_answer_open(&model->answer, &model->prompts, model->path,
+                           model->tokenizer, model->config.vocab_size,
+                           model->config.max_tokens, err);
+}
+
 static rmr_status load(rmr_model *model, const rmr_model_options *options,
                        const rmr_model *sibling, rmr_error *err)
 {
@@ -354,9 +370,11 @@ static rmr_status load(rmr_model *model, const rmr_model_options *options,
                : rmr_arch_find(model->config.model_type, model->path, err);
     if (!arch)
         return RMR_ERR_UNSUPPORTED;
-    if (!model->weights)
+    if (model->task == RMR_TASK_CLASSIFY)
+        status = open_answer(model, arch, err);
+    if (!status && !model->weights)
         status = open_weights(model, arch, options, sibling, err);
-    else if (options->adapter)
+    else if (!status && options->adapter)
         status = refuse_adapter(model, err);
     if (!status)
         status = bind(model, arch, err);
@@ -439,6 +457,11 @@ rmr_status rmr_model_find_task(const char *path, rmr_task *task, rmr_error *err)
 {
     rmr_head_kind kind = RMR_HEAD_NONE;
     rmr_status status = rmr_head_find(&kind, path, err);
+    if (!status && kind == RMR_HEAD_ANSWER) {
+        int found;
+        status = rmr_answer_find(&found, path, err);
+        kind = found ? RMR_HEAD_CLASSIFY : RMR_HEAD_NONE;
+    }
     if (status == RMR_ERR_IO)
         status = RMR_OK; /* opening the model says what is missing */
     *task = kind == RMR_HEAD_CLASSIFY ? RMR_TASK_CLASSIFY
@@ -458,6 +481,10 @@ rmr_status rmr_model_encode(const rmr_model *model, rmr_text text,
                             rmr_truncate truncate, rmr_encoding *encoding,
                             rmr_error *err)
 {
+    if (model->answer)
+        return rmr_answer_encode(model->answer, model->tokenizer, text,
+                                 model->config.max_tokens, truncate, encoding,
+                                 err);
     if (model->config.is_static)
         return rmr_static_encode(&model->config, model->tokenizer, text,
                                  truncate, encoding, err);

@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/team.h"
 #include "common/model/adapter.h"
+#include "common/model/answer.h"
 #include "common/model/arch.h"
 #include "common/model/config.h"
 #include "common/model/head.h"
@@ -29,6 +30,7 @@ struct rmr_model {
     const rmr_arch *arch;  /* NULL: the tokenizer alone */
     void *bound;           /* the architecture's own */
     rmr_head *head;        /* of its task; NULL: it makes vectors */
+    rmr_answer *answer;    /* how it is asked, where its head is ANSWER */
     int takes_pairs;       /* two texts can be one sequence */
     rmr_sentence sentence; /* what comes after pooling */
     rmr_prompts prompts;
@@ -72,8 +74,8 @@ typedef struct rmr_vector {
                  * values was left alone */
 } rmr_vector;
 
-/* A text as the model sees it, at most as long as it takes. Errors: those of
- * rmr_tokenizer_encode. */
+/* A text as the model sees it, at most as long as it takes; of one that
+ * answers, what it is asked. Errors: those of rmr_tokenizer_encode. */
 rmr_status rmr_model_encode(const rmr_model *model, rmr_text text,
                             rmr_truncate truncate, rmr_encoding *encoding,
                             rmr_error *err);

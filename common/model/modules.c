@@ -192,7 +192,7 @@ static rmr_status read_module_file(reader *r, const char *path,
 
 /* 1 when `type` is sentence-transformers' own module of this name: its package
  * has moved, its name has not. */
-static int is_module(const char *type, const char *name)
+int rmr_module_is(const char *type, const char *name)
 {
     static const char package[] = "sentence_transformers.";
     const char *last = strrchr(type, '.');
@@ -261,18 +261,18 @@ static rmr_status read_module(reader *r, rmr_json_source entry, size_t index)
     }
     if (index == 0 && r->config->is_static)
         return RMR_OK;
-    if (index == 0 && is_module(type, "Transformer") && !*path)
+    if (index == 0 && rmr_module_is(type, "Transformer") && !*path)
         return RMR_OK;
-    if (index == 1 && is_module(type, "Pooling") && *path &&
+    if (index == 1 && rmr_module_is(type, "Pooling") && *path &&
         !r->config->is_static) {
         r->has_pooling = 1;
         return read_module_file(r, path, &pooling_file, RMR_ERR_IO);
     }
     for (size_t i = 0; i < NUM_AFTER_POOLING && index >= first; i++) {
-        if (is_module(type, after_pooling[i].name))
+        if (rmr_module_is(type, after_pooling[i].name))
             return read_after_pooling(r, entry, path, i);
     }
-    if (index >= first && is_module(type, "Dropout"))
+    if (index >= first && rmr_module_is(type, "Dropout"))
         return RMR_OK; /* for training */
     return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
                     "%s: module %zu, \"%s\" in \"%s\", is not supported there; "
@@ -466,7 +466,7 @@ static rmr_status read_modules_of_model2vec(reader *r, rmr_json_source source)
             rmr_json_get_string(entry, "type", NULL, &type, r->err);
         if (status)
             return status;
-        if (!is_module(type, i ? "Normalize" : "StaticEmbedding"))
+        if (!rmr_module_is(type, i ? "Normalize" : "StaticEmbedding"))
             return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
                             "%s: module %zu, \"%s\", is not supported beside "
                             "model2vec's config.json; remove that",
@@ -492,11 +492,26 @@ rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
     return status;
 }
 
+/* In a directory that has a modules.json. */
+static rmr_status read_length_beside(reader *r, rmr_json_source source)
+{
+    static const file_kind file = {rmr_json_load_file, JSON_OBJECT,
+                                   read_max_seq_length};
+    (void)source;
+    return read_file(r, "sentence_bert_config.json", &file, RMR_OK);
+}
+
 rmr_status rmr_config_read_lengths(rmr_config *config, const char *directory,
                                    rmr_error *err)
 {
+    static const file_kind beside_modules = {rmr_json_load_file, JSON_ARRAY,
+                                             read_length_beside};
     reader r = {.directory = directory, .config = config, .err = err};
-    return read_file(&r, "tokenizer_config.json", &tokenizer_file, RMR_OK);
+    rmr_status status =
+        read_file(&r, "tokenizer_config.json", &tokenizer_file, RMR_OK);
+    if (!status)
+        status = read_file(&r, "modules.json", &beside_modules, RMR_OK);
+    return status;
 }
 
 /* ------------------------------------------------------ static embeddings
@@ -517,7 +532,7 @@ static rmr_status find_first_module(reader *r, rmr_json_source source)
     const char *type = json_string_value(json_object_get(first, "type"));
     const char *path = json_string_value(json_object_get(first, "path"));
     rmr_config *c = r->config;
-    if (!type || !is_module(type, "StaticEmbedding"))
+    if (!type || !rmr_module_is(type, "StaticEmbedding"))
         return RMR_OK;
     if (!path || !rmr_path_is_inside(path) ||
         strlen(path) >= sizeof c->static_path)
@@ -573,15 +588,6 @@ static rmr_status read_positions(reader *r, rmr_json_source source)
         r->config->max_tokens -= (uint32_t)from;
     r->config->max_positions = r->config->max_tokens;
     return status;
-}
-
-/* In a directory that has a modules.json. */
-static rmr_status read_length_beside(reader *r, rmr_json_source source)
-{
-    static const file_kind file = {rmr_json_load_file, JSON_OBJECT,
-                                   read_max_seq_length};
-    (void)source;
-    return read_file(r, "sentence_bert_config.json", &file, RMR_OK);
 }
 
 rmr_status rmr_config_read_max_tokens(uint32_t *max_tokens,

@@ -115,9 +115,8 @@ typedef struct runner {
 static rmr_status run_text(runner *r, rmr_text text, rmr_error *err)
 {
     const rmr_config *config = &r->model->config;
-    rmr_status status = rmr_tokenizer_encode(
-        r->model->tokenizer, text.data, text.len, config->max_tokens,
-        RMR_TRUNCATE_END, &r->encoding, err);
+    rmr_status status =
+        rmr_model_encode(r->model, text, RMR_TRUNCATE_END, &r->encoding, err);
     if (status || !r->encoding.count)
         return status;
     uint32_t ends[] = {0, (uint32_t)r->encoding.count};
@@ -301,10 +300,15 @@ rmr_status rmr_model_quantize(const char *path, const char *directory,
     rmr_model_options exact;
     rmr_quantizer q = {.err = err};
     rmr_model *model;
+    int is_answer = 0;
     rmr_quantize_options_init(&full);
     rmr_read_options(&full, options);
     rmr_model_options_init(&exact);
     rmr_status status = rmr_directory_check_absent(directory, err);
+    if (!status)
+        status = rmr_answer_find(&is_answer, path, err);
+    if (is_answer) /* what modules.json describes is no embedder */
+        exact.task = RMR_TASK_CLASSIFY;
     if (!status)
         status = rmr_model_load(&model, path, &exact, NULL, err);
     if (status)

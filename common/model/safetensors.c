@@ -505,19 +505,26 @@ void rmr_weights_forget(rmr_weights *weights, const float *values, size_t count)
     rmr_weights_drop(values, count * sizeof *values);
 }
 
+static rmr_status check_dtype(const rmr_tensor *tensor, rmr_error *err)
+{
+    const char *dtype = tensor->dtype;
+    if (strcmp(dtype, "F32") == 0 || strcmp(dtype, "F16") == 0 ||
+        strcmp(dtype, "BF16") == 0)
+        return RMR_OK;
+    return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                    "%s: tensor \"%s\" has the dtype %s, not F32, F16 or BF16",
+                    tensor->file, tensor->name, dtype);
+}
+
 /* The tensor's values where they are, when that can be; else a copy. */
 static rmr_status map_or_convert(rmr_weights *weights, const rmr_tensor *tensor,
                                  size_t count, const float **out,
                                  rmr_error *err)
 {
-    const char *dtype = tensor->dtype;
-    int f32 = strcmp(dtype, "F32") == 0;
-    if (!f32 && strcmp(dtype, "F16") != 0 && strcmp(dtype, "BF16") != 0) {
-        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                        "%s: tensor \"%s\" has the dtype %s, not F32, F16 or "
-                        "BF16",
-                        tensor->file, tensor->name, dtype);
-    }
+    int f32 = strcmp(tensor->dtype, "F32") == 0;
+    rmr_status status = check_dtype(tensor, err);
+    if (status)
+        return status;
     if (f32 && (uintptr_t)tensor->data % sizeof(float) == 0) {
         *out = tensor->data;
         weights->bytes += tensor->bytes;
@@ -563,6 +570,19 @@ static rmr_status find_shaped(const rmr_weights *weights, const char *name,
     return check_shape(*out, rows, columns, width, err);
 }
 
+/* Values of a tensor that are given out. */
+static rmr_status take(rmr_weights *weights, const rmr_tensor *tensor,
+                       const float *values, size_t count, rmr_error *err)
+{
+    if (!all_finite(values, count)) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "%s: tensor \"%s\" holds NaN or infinity", tensor->file,
+                        tensor->name);
+    }
+    weights->tensors.items[tensor - weights->tensors.items].was_read = 1;
+    return RMR_OK;
+}
+
 rmr_status rmr_weights_f32(rmr_weights *weights, const char *name,
                            uint64_t rows, uint64_t columns, const float **out,
                            rmr_error *err)
@@ -583,17 +603,30 @@ rmr_status rmr_weights_f32_wide(rmr_weights *weights, const char *name,
     size_t count = (size_t)((rows ? rows : 1) * columns * (width ? width : 1));
     const float *values = NULL;
     status = map_or_convert(weights, tensor, count, &values, err);
+    if (!status)
+        status = take(weights, tensor, values, count, err);
     if (status)
         return status;
-    if (!all_finite(values, count)) {
-        return rmr_fail(err, RMR_ERR_RANGE,
-                        "%s: tensor \"%s\" holds NaN or infinity", tensor->file,
-                        name);
-    }
     weights->num_parameters += count;
-    weights->tensors.items[tensor - weights->tensors.items].was_read = 1;
     *out = values;
     return RMR_OK;
+}
+
+rmr_status rmr_weights_row(rmr_weights *weights, const char *name,
+                           uint64_t rows, uint64_t columns, uint64_t row,
+                           float *out, rmr_error *err)
+{
+    const rmr_tensor *tensor;
+    rmr_status status =
+        find_shaped(weights, name, rows, columns, 0, &tensor, err);
+    if (!status)
+        status = check_dtype(tensor, err);
+    if (status)
+        return status;
+    rmr_tensor one = *tensor;
+    one.data = (const char *)tensor->data + tensor->bytes / rows * row;
+    convert_values(&one, columns, out);
+    return take(weights, tensor, out, columns, err);
 }
 
 const char *rmr_weights_dtype(const rmr_weights *weights, const char *name)

@@ -56,6 +56,12 @@ rmr_status rmr_weights_f32_wide(rmr_weights *weights, const char *name,
                                 uint64_t rows, uint64_t columns, uint64_t width,
                                 const float **out, rmr_error *err);
 
+/* One row, below rows, of the tensor [rows, columns] into out [columns]. It
+ * counts for nothing below. Same errors. */
+rmr_status rmr_weights_row(rmr_weights *weights, const char *name,
+                           uint64_t rows, uint64_t columns, uint64_t row,
+                           float *out, rmr_error *err);
+
 /* The dtype of the tensor, by the format's name, "I8"; NULL when there is no
  * such tensor. */
 const char *rmr_weights_dtype(const rmr_weights *weights, const char *name);
@@ -82,7 +88,7 @@ rmr_status rmr_weights_replace(rmr_weights *weights,
                                const struct rmr_tensor *tensors, size_t count,
                                rmr_error *err);
 
-/* 1 when rmr_weights_f32 gave out the tensor of that name. */
+/* 1 when rmr_weights_f32 gave out the tensor of that name, or a row of it. */
 int rmr_weights_was_read(const rmr_weights *weights, const char *name);
 
 /* What is merged into linear layers' weights while a model is bound, or NULL:

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/alloc.h"
 #include "common/model/adapter.h"
 #include "common/model/quantize.h"
 #include "common/model/shared.h"
@@ -181,4 +182,29 @@ rmr_status rmr_table_bind(rmr_table *table, rmr_weights *weights,
     return status ? status
                   : rmr_shared_keep(shared, weights, RMR_SHARED_TABLE, name,
                                     table, sizeof *table, err);
+}
+
+rmr_status rmr_table_round(float *row, size_t columns, rmr_dtype dtype,
+                           const rmr_kern *kern, rmr_error *err)
+{
+    float scale;
+    rmr_table one = {.dtype = dtype, .rows = 1, .columns = columns};
+    copy c = {.scales = &scale};
+    rmr_status status = RMR_OK;
+    if (dtype == RMR_DTYPE_F32)
+        return RMR_OK;
+    c.values = rmr_malloc_aligned(rmr_table_row_bytes(dtype, columns));
+    c.group_scales = rmr_malloc_aligned(rmr_groups(columns));
+    if (c.values && c.group_scales) {
+        fill(&c, &one, row);
+        one.values = c.values;
+        one.scales = c.scales;
+        one.group_scales = c.group_scales;
+        kern->table_row(&one, 0, row);
+    } else {
+        status = rmr_fail_nomem(err, "a row of a table");
+    }
+    rmr_free(c.values);
+    rmr_free(c.group_scales);
+    return status;
 }

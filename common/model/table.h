@@ -13,4 +13,8 @@ rmr_status rmr_table_bind(rmr_table *table, rmr_weights *weights,
                           const char *name, size_t rows, size_t columns,
                           rmr_dtype dtype, rmr_error *err);
 
+/* A row [columns] as a table of that type gives it. Errors: NOMEM. */
+rmr_status rmr_table_round(float *row, size_t columns, rmr_dtype dtype,
+                           const rmr_kern *kern, rmr_error *err);
+
 #endif

@@ -165,9 +165,10 @@ static rmr_status append(pack *p, const rmr_item *item, rmr_error *err)
     size_t count;
     rmr_status status = find_tokens(worker, item, &tokens, &count, err);
     if (!status && !count && !job->model->arch->embed)
-        status = rmr_fail(err, RMR_ERR_RANGE,
-                          "input %zu has no tokens, and the model %s adds none",
-                          item->index / job->per_text, job->model->path);
+        status =
+            rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                     "input %zu has no tokens, and the tokenizer adds none",
+                     item->index / job->per_text);
     if (!status)
         status = reserve_tokens(worker, p->tokens + count, err);
     if (status)

@@ -86,6 +86,10 @@ rmr_status rmr_job_set_classify(rmr_job *job, rmr_model *model,
     size_t bytes, num_labels = model->head ? model->head->labels.count : 0;
     rmr_status status =
         rmr_job_set_rows(job, model, RMR_TASK_CLASSIFY, count, num_labels, err);
+    if (!status && model->answer)
+        status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                          "a decoder that answers yes or no reranks, and has "
+                          "no labels");
     if (!status)
         status = read_options(c, model, options, err);
     if (status)

@@ -44,7 +44,7 @@ static rmr_status add_file(rmr_identity *identity, const char *directory,
                            const char *name, rmr_error *err)
 {
     static const char *const ends[] = {".json", ".safetensors", ".txt",
-                                       ".model"};
+                                       ".model", ".jinja"};
     size_t known = 0;
     while (known < sizeof ends / sizeof *ends && !ends_with(name, ends[known]))
         known++;

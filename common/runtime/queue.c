@@ -37,7 +37,7 @@ static uint64_t estimate(const rmr_job *job, size_t index)
 {
     if (job->windows)
         return job->windows[index].end - job->windows[index].start;
-    uint64_t tokens = job->texts[index].len / 4 + 2;
+    uint64_t tokens = (job->prompt.len + job->texts[index].len) / 4 + 2;
     if (job->seconds)
         tokens += job->seconds[index].len / 4 + 1;
     uint64_t limit = job->model->config.max_tokens;

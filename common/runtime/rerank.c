@@ -1,6 +1,7 @@
 /*
- * rerank.c - how well documents answer a query, by a cross-encoder. It must
- * never give out a score that is not finite.
+ * rerank.c - how well documents answer a query, by a cross-encoder, which takes
+ * pairs, or by a decoder that is asked. It must never give out a score that is
+ * not finite.
  */
 #include <string.h>
 
@@ -17,7 +18,8 @@ void rmr_rerank_options_init(rmr_rerank_options *options)
 
 typedef struct reranking {
     rmr_text *documents; /* owned, with the query behind them */
-    rmr_text *queries;   /* owned: the same one as often */
+    rmr_text *queries;   /* owned: the same one as often; or NULL */
+    rmr_text prompt;     /* owned: what is asked about each; or without data */
     rmr_scores scores;
 } reranking;
 
@@ -38,13 +40,22 @@ static void destroy(void *task_data)
     reranking *r = task_data;
     rmr_free(r->documents);
     rmr_free(r->queries);
+    rmr_free((char *)r->prompt.data);
     rmr_free(r);
 }
 
 static const rmr_job_task rerank_task = {finish, destroy};
 
-static rmr_status check_model(const rmr_model *model, rmr_error *err)
+static rmr_status check_model(const rmr_model *model,
+                              const rmr_rerank_options *options, rmr_error *err)
 {
+    if (model->answer)
+        return RMR_OK;
+    if (options->instruction.data) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "an instruction is for a decoder that reranks, and "
+                        "this model is a cross-encoder");
+    }
     if (model->head->labels.count != 1) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                         "%s: a model that reranks has one label, and this one "
@@ -60,21 +71,41 @@ static rmr_status check_model(const rmr_model *model, rmr_error *err)
     return RMR_OK;
 }
 
-static rmr_status copy_texts(rmr_job *job, rmr_text query,
-                             const rmr_text *documents, rmr_error *err)
+/* Pairs of the query and a document. */
+static rmr_status set_pairs(rmr_job *job, rmr_text query,
+                            const rmr_text *documents, rmr_error *err)
 {
     reranking *r = job->task_data;
     size_t bytes;
     r->documents = rmr_copy_texts(documents, job->count, &query, 1, &bytes);
     r->queries = rmr_malloc_array(job->count, sizeof *r->queries);
-    job->ranking = rmr_malloc_array(job->count, sizeof *job->ranking);
-    if (!r->documents || !r->queries || !job->ranking)
+    if (!r->documents || !r->queries)
         return rmr_fail_nomem(err, "the texts of a job");
     for (size_t i = 0; i < job->count; i++)
         r->queries[i] = r->documents[job->count];
     job->bytes += bytes;
     job->texts = r->queries;
     job->seconds = r->documents;
+    return RMR_OK;
+}
+
+/* Documents behind what is asked about them. */
+static rmr_status set_questions(rmr_job *job, rmr_text query,
+                                const rmr_text *documents, rmr_text instruction,
+                                rmr_error *err)
+{
+    reranking *r = job->task_data;
+    size_t bytes;
+    rmr_status status = rmr_answer_prompt(&job->model->prompts, instruction,
+                                          query, &r->prompt, err);
+    if (status)
+        return status;
+    r->documents = rmr_copy_texts(documents, job->count, NULL, 0, &bytes);
+    if (!r->documents)
+        return rmr_fail_nomem(err, "the texts of a job");
+    job->bytes += bytes + r->prompt.len;
+    job->texts = r->documents;
+    job->prompt = r->prompt;
     return RMR_OK;
 }
 
@@ -88,13 +119,19 @@ rmr_status rmr_job_set_rerank(rmr_job *job, rmr_model *model, rmr_text query,
     rmr_status status =
         rmr_job_set_rows(job, model, RMR_TASK_CLASSIFY, count, 1, err);
     if (!status)
-        status = check_model(model, err);
+        status = check_model(model, options, err);
     if (!status)
         status = rmr_check_truncate(options->truncate, err);
-    if (!status)
-        status = copy_texts(job, query, documents, err);
+    if (!status && model->answer)
+        status =
+            set_questions(job, query, documents, options->instruction, err);
+    else if (!status)
+        status = set_pairs(job, query, documents, err);
     if (status)
         return status;
+    job->ranking = rmr_malloc_array(count, sizeof *job->ranking);
+    if (!job->ranking)
+        return rmr_fail_nomem(err, "the texts of a job");
     r->scores = options->raw ? RMR_SCORES_RAW : model->head->rank_scores;
     job->truncate = options->truncate;
     job->num_ranked =

@@ -42,6 +42,21 @@ static rmr_status read_raw(rmr_exchange *x, int *raw, rmr_error *err)
                                "\"raw_scores\" must be true or false");
 }
 
+static rmr_status read_instruction(rmr_exchange *x, rmr_text *instruction,
+                                   rmr_error *err)
+{
+    const json_t *value = rmr_exchange_field(x, "instruction");
+    if (!value)
+        return RMR_OK;
+    if (!json_is_string(value)) {
+        return rmr_exchange_refuse(x, err, 400, "instruction",
+                                   "\"instruction\" must be a string");
+    }
+    *instruction =
+        (rmr_text){json_string_value(value), json_string_length(value)};
+    return RMR_OK;
+}
+
 static rmr_status read_request(rmr_job *job, rmr_exchange *x, rmr_error *err)
 {
     rmr_rerank_options options;
@@ -57,12 +72,17 @@ static rmr_status read_request(rmr_job *job, rmr_exchange *x, rmr_error *err)
     if (!status)
         status = read_raw(x, &options.raw, err);
     if (!status)
+        status = read_instruction(x, &options.instruction, err);
+    if (!status)
         status = rmr_exchange_read_truncate(x, &options.truncate, err);
     if (!status)
         status = rmr_exchange_read_texts(x, "documents", &count, err);
     if (!status)
         status = rmr_job_set_rerank(job, model, query, x->texts, count,
                                     &options, err);
+    if (status == RMR_ERR_RANGE && options.instruction.data)
+        return rmr_exchange_refuse(x, err, 400, "instruction",
+                                   "a cross-encoder takes no \"instruction\"");
     if (status == RMR_ERR_UNSUPPORTED)
         return rmr_exchange_refuse(x, err, 400, "model",
                                    "the model does not rerank: it is no "

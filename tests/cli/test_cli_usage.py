@@ -78,7 +78,7 @@ OPTIONS = {
     "zero-shot": "--labels --template --multi-label --top-k --threshold "
                  "--margin --default --input --jsonl --output --dtype "
                  "--adapter --threads",
-    "rerank": "--query --top-n --raw --input --jsonl --output --dtype "
+    "rerank": "--query --instruction --top-n --raw --input --jsonl --output --dtype "
               "--adapter --threads",
     "ner": "--aggregation --windows --stride --input --jsonl --output "
            "--dtype --adapter --threads",

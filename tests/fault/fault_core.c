@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/unit/answer_fixture.h"
 #include "tests/unit/engine_fixture.h"
 #include "tests/unit/tiny_model.h"
 #include "common/model/head.h"
@@ -591,6 +592,47 @@ static void tasks(void **state)
                               .config = ", \"num_labels\": 3"});
 }
 
+/* --------------------------------------------------------------- rerankers
+ */
+
+static rmr_status open_reranker(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_model *opened = NULL;
+    rmr_model_options options;
+    rmr_model_options_init(&options);
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status = rmr_model_find_task(folder, &options.task, &err);
+    if (!status)
+        status = rmr_model_open(&opened, folder, &options, &err);
+    stop_failing();
+    check_error(status, &err);
+    assert_true((status == RMR_OK) == (opened != NULL));
+    rmr_model_release(opened);
+    return status;
+}
+
+/* A decoder that answers yes or no. */
+static void rerankers(void **state)
+{
+    (void)state;
+    rmr_error err;
+    rmr_model_options options;
+    rmr_model_options_init(&options);
+    options.task = RMR_TASK_CLASSIFY;
+    folder = answer_directory("Qwen3ForCausalLM");
+    answer_write_modules(folder);
+    unsigned count = fail_each(open_reranker, 0);
+    assert_in_range(count, 100, 2000);
+    assert_int_equal(fail_each(open_reranker, 1), count);
+    assert_int_equal(rmr_model_open(&tasked, folder, &options, &err), RMR_OK);
+    count = fail_each(run_task, 0);
+    assert_in_range(count, 10, 60);
+    assert_int_equal(fail_each(run_task, 1), count);
+    rmr_model_release(tasked);
+    tiny_remove_directory(folder);
+}
+
 /* ----------------------------------------------------------------- modules */
 
 #define MODULE(type, path)                                                     \
@@ -777,6 +819,7 @@ int main(void)
         cmocka_unit_test(adapters),
         cmocka_unit_test(heads),
         cmocka_unit_test(tasks),
+        cmocka_unit_test(rerankers),
         cmocka_unit_test(modules),
         cmocka_unit_test(static_embeddings),
         cmocka_unit_test(a_job_allocates_five_blocks),

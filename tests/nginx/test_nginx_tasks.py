@@ -12,14 +12,16 @@ import pytest
 
 from nginx_server import Nginx
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cli"))
+for suite in ("cli", "parity"):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / suite))
 
+import rerankers  # noqa: E402
 import tiny_bert  # noqa: E402
 
 LABELS = ["contradiction", 'a "label"', "entailment"]
 TAGS = ["O", "B-FISH", "I-FISH", "B-LINE", "I-LINE"]
 TEXTS = ["hello world", "fish river the line 7", "a. b? c!"]
-NAMES = ["nli", "ranker", "tagger", "embedder", "real"]
+NAMES = ["nli", "ranker", "asker", "tagger", "embedder", "real"]
 MARKER = "zebraquagga"
 
 
@@ -30,6 +32,10 @@ def folders(tmp_path_factory, nli_dir):
     return {
         "nli": tiny_bert.write_head(folder / "nli", kind, LABELS),
         "ranker": tiny_bert.write_head(folder / "ranker", kind, ["LABEL_0"]),
+        # A decoder that answers yes or no.
+        "asker": rerankers.write(
+            folder / "asker", rerankers.CASES[-1],
+            rerankers.made()["modules"]["tensors"]),
         "tagger": tiny_bert.write_head(
             folder / "tagger", "TokenClassification", TAGS),
         "embedder": tiny_bert.write(folder / "embedder"),
@@ -172,6 +178,17 @@ def test_ranking_is_that_of_the_command(ask, command):
         row["score"] for row in raw]
 
 
+def test_a_decoder_reranks(ask, command):
+    for options in ((), ("--instruction", "Find fish")):
+        rows = command("rerank", "asker", "--query", "hello", *options)
+        instruction = options[1] if options else None
+        body = ask("asker", "rerank", query="hello", documents=TEXTS,
+                   instruction=instruction)
+        assert body["results"] == [
+            {"index": row["index"], "relevance_score": row["score"]}
+            for row in rows]
+
+
 def test_truncation_is_refused_or_reported(ask):
     long = "fish " * 100
     for name, route, fields in (
@@ -226,6 +243,11 @@ REFUSED = [
      "top_n", "at least 1"),
     ("ranker", "rerank", {"query": "q", "documents": [MARKER],
                           "raw_scores": 0}, "raw_scores", "true or false"),
+    ("asker", "rerank", {"query": "q", "documents": [MARKER],
+                         "instruction": 1}, "instruction", "a string"),
+    ("ranker", "rerank", {"query": "q", "documents": [MARKER],
+                          "instruction": MARKER}, "instruction", "cross-encoder"),
+    ("asker", "classify", {"input": MARKER}, None, "reranks"),
     ("nli", "rerank", {"query": "q", "documents": [MARKER]}, "model",
      "does not rerank"),
     ("embedder", "rerank", {"query": "q", "documents": [MARKER]}, "model",

@@ -1,0 +1,17 @@
+/*
+ * answer_config.h - what sentence-transformers says of a decoder that reranks.
+ */
+#ifndef RMR_MODEL_ANSWER_CONFIG_H
+#define RMR_MODEL_ANSWER_CONFIG_H
+
+#include <stdint.h>
+#include "common/base/error.h"
+
+/* *has_modules: there is a modules.json; it is Transformer and a LogitScore of
+ * these tokens, beside the chat template. Errors: IO, FORMAT, UNSUPPORTED,
+ * NOMEM. */
+rmr_status rmr_answer_check_modules(const char *directory, uint32_t yes,
+                                    uint32_t no, int *has_modules,
+                                    rmr_error *err);
+
+#endif
