@@ -486,6 +486,15 @@ static const rmr_family_names names = {
     .release = release,
 };
 
+/* As DeBERTa's authors have it. */
+static const rmr_head_names newer_fill = {
+    .dense = "lm_predictions.lm_head.dense",
+    .activation = {.is_hidden = 1},
+    .norm = "lm_predictions.lm_head.LayerNorm",
+    .output = "lm_predictions.lm_head",
+    .is_words = 1,
+};
+
 static const rmr_heads heads = {
     .prefixes = names.prefixes,
     .words = "embeddings.word_embeddings",
@@ -494,7 +503,9 @@ static const rmr_heads heads = {
                                 .field = "pooler_hidden_act"},
                  .output = "classifier"},
     .tokens = {.output = "classifier"},
-    .fill = {.dense = "cls.predictions.transform.dense",
+    .fill = {.field = "legacy",
+             .where_false = &newer_fill,
+             .dense = "cls.predictions.transform.dense",
              .activation = {.is_hidden = 1},
              .norm = "cls.predictions.transform.LayerNorm",
              .output = "cls.predictions.decoder",

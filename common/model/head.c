@@ -37,6 +37,26 @@ int rmr_head_exists(const rmr_arch *arch, rmr_head_kind kind)
     return names_of(arch, kind)->output != NULL;
 }
 
+/* The architecture's, or those that config.json asks for. */
+static rmr_status choose_names(rmr_head *head, const rmr_arch *arch,
+                               rmr_json_source source, rmr_error *err)
+{
+    int is_on = 1;
+    rmr_status status = RMR_OK;
+    const char *other = arch->heads->not_beside;
+    head->names = names_of(arch, head->kind);
+    if (other && json_object_get(source.object, other)) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s: %s is not supported beside \"%s\"", source.name,
+                        rmr_head_task(head->kind), other);
+    }
+    if (head->names->field)
+        status = rmr_json_get_bool(source, head->names->field, 1, &is_on, err);
+    if (!is_on)
+        head->names = head->names->where_false;
+    return status;
+}
+
 static rmr_status check_kind(const char *path, rmr_head_kind named,
                              rmr_head_kind kind, const rmr_arch *arch,
                              rmr_error *err)
@@ -57,9 +77,10 @@ static rmr_status check_kind(const char *path, rmr_head_kind named,
     return RMR_OK;
 }
 
-static rmr_status read_pooling(rmr_head *head, const rmr_head_names *names,
-                               rmr_json_source source, rmr_error *err)
+static rmr_status read_pooling(rmr_head *head, rmr_json_source source,
+                               rmr_error *err)
 {
+    const rmr_head_names *names = head->names;
     const char *mode = "";
     rmr_status status = RMR_OK;
     rmr_poolings_set(&head->pooling,
@@ -78,9 +99,10 @@ static rmr_status read_pooling(rmr_head *head, const rmr_head_names *names,
 }
 
 /* As GenericForSequenceClassification has it: null is none. */
-static rmr_status read_padding(rmr_head *head, const rmr_head_names *names,
-                               rmr_json_source source, rmr_error *err)
+static rmr_status read_padding(rmr_head *head, rmr_json_source source,
+                               rmr_error *err)
 {
+    const rmr_head_names *names = head->names;
     static const char field[] = "pad_token_id";
     int64_t fallback = names->pads_with_0 ? 0 : -1;
     head->padding = -1;
@@ -91,14 +113,19 @@ static rmr_status read_padding(rmr_head *head, const rmr_head_names *names,
                             &head->padding, err);
 }
 
-static rmr_status read_dense(rmr_head *head, const rmr_head_names *names,
-                             rmr_json_source source, rmr_error *err)
+static rmr_status read_layers(rmr_head *head, rmr_json_source source,
+                              rmr_error *err)
 {
+    const rmr_head_names *names = head->names;
     const rmr_head_activation *a = &names->activation;
     head->activation = a->is_hidden ? head->config->hidden_act : a->kernel;
     rmr_status status = RMR_OK;
     head->dense_has_bias = 1;
-    if (names->dense_bias)
+    head->output_has_bias = !names->without_bias;
+    if (names->output_bias)
+        status = rmr_json_get_bool(source, names->output_bias, 1,
+                                   &head->output_has_bias, err);
+    if (!status && names->dense_bias)
         status = rmr_json_get_bool(source, names->dense_bias, 0,
                                    &head->dense_has_bias, err);
     const json_t *value =
@@ -141,9 +168,8 @@ static rmr_status read_answer(rmr_head *head, const char *directory,
     return status;
 }
 
-static rmr_status read_classifier(rmr_head *head, const rmr_head_names *names,
-                                  const char *directory, rmr_json_source source,
-                                  rmr_error *err)
+static rmr_status read_classifier(rmr_head *head, const char *directory,
+                                  rmr_json_source source, rmr_error *err)
 {
     rmr_status status = rmr_labels_read(&head->labels, source, err);
     if (!status)
@@ -152,9 +178,9 @@ static rmr_status read_classifier(rmr_head *head, const rmr_head_names *names,
     if (!status && head->kind == RMR_HEAD_CLASSIFY && head->labels.count == 1)
         status = read_rank_scores(head, directory, source, err);
     if (!status)
-        status = read_pooling(head, names, source, err);
+        status = read_pooling(head, source, err);
     if (!status)
-        status = read_padding(head, names, source, err);
+        status = read_padding(head, source, err);
     return status;
 }
 
@@ -168,15 +194,16 @@ static rmr_status read_config(rmr_head *head, const rmr_model *model,
     rmr_status status = rmr_json_load_file(&root, path, err);
     if (!status) {
         rmr_json_source source = {root, path};
-        const rmr_head_names *names = names_of(model->arch, head->kind);
-        status = read_dense(head, names, source, err);
+        status = choose_names(head, model->arch, source, err);
+        if (!status)
+            status = read_layers(head, source, err);
         if (!status && head->kind == RMR_HEAD_FILL)
             status = rmr_json_get_bool(source, "tie_word_embeddings", 1,
                                        &head->is_tied, err);
         else if (!status && head->kind == RMR_HEAD_ANSWER)
             status = read_answer(head, model->path, source, err);
         else if (!status)
-            status = read_classifier(head, names, model->path, source, err);
+            status = read_classifier(head, model->path, source, err);
         json_decref(root);
     }
     rmr_free(path);
@@ -215,9 +242,9 @@ static size_t inner_size(const rmr_head *head)
                                        : head->config->hidden_size;
 }
 
-static void bind_dense(rmr_binder *b, rmr_head *head, const rmr_model *model,
-                       const rmr_head_names *names)
+static void bind_dense(rmr_binder *b, rmr_head *head, const rmr_model *model)
 {
+    const rmr_head_names *names = head->names;
     head->has_dense = names->dense != NULL;
     if (names->dense_is_of_encoder)
         b->prefix = encoder_prefix(model);
@@ -236,14 +263,13 @@ static void bind_dense(rmr_binder *b, rmr_head *head, const rmr_model *model,
                                    inner_size(head));
 }
 
-static void bind_labels(rmr_binder *b, rmr_head *head,
-                        const rmr_head_names *names)
+static void bind_labels(rmr_binder *b, rmr_head *head)
 {
     rmr_bind_linear(b, "",
-                    (rmr_linear_source){.names = {names->output},
+                    (rmr_linear_source){.names = {head->names->output},
                                         .out = {head->labels.count},
                                         .in = inner_size(head),
-                                        .without_bias = names->without_bias,
+                                        .without_bias = !head->output_has_bias,
                                         .dtype = RMR_DTYPE_F32},
                     &head->output);
 }
@@ -255,31 +281,43 @@ static int has(const rmr_binder *b, const char *name, const char *suffix)
     return rmr_weights_has(b->weights, full);
 }
 
-/* A weight and a bias of their own are used where there are any, as in the
- * reference; else those that they are tied to. */
-static void bind_words(rmr_binder *b, rmr_head *head, const rmr_model *model,
-                       const rmr_head_names *names)
+/* A weight of its own is used where there is one, as in the reference; else the
+ * table that it is tied to. */
+static int has_own_output(const rmr_binder *b, const rmr_head *head)
+{
+    return !head->names->is_words &&
+           (has(b, head->names->output, "weight") || !head->is_tied);
+}
+
+/* As is a bias. */
+static void bind_words_bias(rmr_binder *b, rmr_head *head)
+{
+    const rmr_head_names *names = head->names;
+    int is_other = names->bias && !has(b, names->output, "bias");
+    char own[RMR_LINEAR_NAME_CHARS];
+    snprintf(own, sizeof own, "%s.bias", names->output);
+    if (!b->status && head->output_has_bias)
+        b->status =
+            rmr_weights_f32(b->weights, is_other ? names->bias : own, 0,
+                            b->config->vocab_size, &head->output.bias, b->err);
+}
+
+static void bind_words(rmr_binder *b, rmr_head *head, const rmr_model *model)
 {
     size_t vocab_size = b->config->vocab_size, in = inner_size(head);
-    int is_own = has(b, names->output, "weight") || !head->is_tied;
-    char bias[RMR_LINEAR_NAME_CHARS];
+    int is_own = has_own_output(b, head);
     b->prefix = is_own ? "" : encoder_prefix(model);
     rmr_bind_linear(
         b, "",
         (rmr_linear_source){
-            .names = {is_own ? names->output : model->arch->heads->words},
+            .names = {is_own ? head->names->output : model->arch->heads->words},
             .out = {vocab_size},
             .in = in,
             .without_bias = 1,
             .dtype = b->dtype},
         &head->output);
     b->prefix = "";
-    snprintf(bias, sizeof bias, "%s.bias", names->output);
-    if (!b->status)
-        b->status = rmr_weights_f32(
-            b->weights,
-            names->bias && !has(b, names->output, "bias") ? names->bias : bias,
-            0, vocab_size, &head->output.bias, b->err);
+    bind_words_bias(b, head);
     if (!b->status && !is_own)
         rmr_weights_count(b->weights, -(int64_t)(vocab_size * in), 0);
 }
@@ -344,12 +382,11 @@ static rmr_status subtract_rows(rmr_binder *b, const char *name, int is_own,
     return status;
 }
 
-/* Its own weight where there is one, as bind_words has it. */
-static void bind_answer(rmr_binder *b, rmr_head *head, const rmr_model *model,
-                        const rmr_head_names *names)
+static void bind_answer(rmr_binder *b, rmr_head *head, const rmr_model *model)
 {
+    const rmr_head_names *names = head->names;
     size_t in = inner_size(head);
-    int is_own = has(b, names->output, "weight") || !head->is_tied;
+    int is_own = has_own_output(b, head);
     char name[RMR_LINEAR_NAME_CHARS];
     snprintf(name, sizeof name, "%s%s.weight",
              is_own ? "" : encoder_prefix(model),
@@ -365,20 +402,19 @@ static void bind_answer(rmr_binder *b, rmr_head *head, const rmr_model *model,
 
 static rmr_status bind(rmr_head *head, const rmr_model *model, rmr_error *err)
 {
-    const rmr_head_names *names = names_of(model->arch, head->kind);
     rmr_binder b = {.config = &model->config,
                     .weights = model->weights,
                     .kern = &model->kern,
                     .dtype = model->dtype,
                     .prefix = "",
                     .err = err};
-    bind_dense(&b, head, model, names);
+    bind_dense(&b, head, model);
     if (head->kind == RMR_HEAD_ANSWER)
-        bind_answer(&b, head, model, names);
+        bind_answer(&b, head, model);
     else if (head->kind == RMR_HEAD_FILL)
-        bind_words(&b, head, model, names);
+        bind_words(&b, head, model);
     else
-        bind_labels(&b, head, names);
+        bind_labels(&b, head);
     return b.status;
 }
 
@@ -393,8 +429,7 @@ static rmr_status open_head(rmr_head *head, const rmr_model *model,
         status = read_config(head, model, err);
     if (!status &&
         (head->kind == RMR_HEAD_CLASSIFY || head->kind == RMR_HEAD_TOKENS))
-        status = check_outputs(head, model,
-                               names_of(model->arch, head->kind)->output, err);
+        status = check_outputs(head, model, head->names->output, err);
     if (!status)
         status = bind(head, model, err);
     return status;

@@ -36,7 +36,12 @@ typedef struct rmr_head_activation {
     const char *field; /* or what this field of it says, where it does */
 } rmr_head_activation;
 
-typedef struct rmr_head_names {
+typedef struct rmr_head_names rmr_head_names;
+
+struct rmr_head_names {
+    /* The names where this field of config.json is there and false, or NULL. */
+    const char *field;
+    const rmr_head_names *where_false;
     /* Which vector stands for a sequence: what config.json's field says or,
      * where that is missing or there is none (NULL), this one; 0: cls. */
     const char *pooling_field;
@@ -51,10 +56,12 @@ typedef struct rmr_head_names {
                              * it has */
     const char *norm;       /* of what comes of it, or NULL */
     const char *output;     /* NULL: there is no such head */
+    int is_words;           /* or it is the table of words, and never its own */
     int without_bias;       /* it has none */
+    const char *output_bias; /* the field that is false where it has none */
     const char *bias; /* whole, where the output has none of its own; NULL:
                        * it has */
-} rmr_head_names;
+};
 
 /* BERT's of sequences, by what its pooler makes of the first token, and of
  * tokens. */
@@ -77,6 +84,8 @@ typedef struct rmr_head_names {
 typedef struct rmr_heads {
     const char *const *prefixes; /* of its encoder's tensors, for */
     const char *words;           /* rmr_bind_prefix, with the table of words */
+    const char *not_beside; /* a field of config.json with which there are none,
+                             * or NULL */
     /* Where `fill` or `answer` has no weight of its own, that is the table of
      * words. */
     rmr_head_names classify, tokens, fill, answer;
@@ -133,6 +142,7 @@ int rmr_score(rmr_scores scores, size_t count, float *logits);
 
 typedef struct rmr_head {
     rmr_head_kind kind;
+    const rmr_head_names *names;
     rmr_labels labels;      /* none of FILL; of ANSWER "yes" */
     rmr_scores scores;      /* of a sequence's */
     rmr_scores rank_scores; /* of the one label of a pair */
@@ -141,7 +151,7 @@ typedef struct rmr_head {
     rmr_poolings pooling; /* of one mode */
     int64_t padding;      /* the id that a sequence ends before; -1: none */
     int has_dense;
-    int dense_has_bias;
+    int dense_has_bias, output_has_bias;
     rmr_linear dense;
     rmr_activation activation;
     rmr_norm norm;     /* or NULLs */

@@ -107,6 +107,13 @@ static const rmr_heads heads = {
                               .field = "classifier_activation"},
                .norm = "head.norm",
                .output = "classifier"},
+    .fill = {.dense = "head.dense",
+             .dense_bias = "classifier_bias",
+             .activation = {.kernel = RMR_ACTIVATION_GELU,
+                            .field = "classifier_activation"},
+             .norm = "head.norm",
+             .output = "decoder",
+             .output_bias = "decoder_bias"},
 };
 
 const rmr_arch rmr_arch_modernbert = {

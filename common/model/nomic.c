@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/model/family.h"
+#include "common/model/head.h"
 
 static const rmr_layer_names gated_names = {
     .query = "attn.Wqkv",
@@ -27,7 +28,7 @@ static const rmr_layer_names plain_names = {
 };
 
 static const rmr_family_names names = {
-    .prefixes = {"bert.", ""},
+    .prefixes = {"bert.", "nomic_bert.", ""},
     .types = "embeddings.token_type_embeddings",
     .norm = "emb_ln",
     .layer = "encoder.layers.%u.",
@@ -206,6 +207,20 @@ static rmr_status read_config(rmr_config *config, rmr_json_source source,
     return status;
 }
 
+/* The library's; what published files' own code makes of them is another
+ * matter. */
+static const rmr_heads heads = {
+    .prefixes = names.prefixes,
+    .words = "embeddings.word_embeddings",
+    .not_beside = "n_embd",
+    RMR_BERT_CLASSIFIERS,
+    .fill = {.dense = "cls.predictions.transform.dense",
+             .activation = {.is_hidden = 1},
+             .norm = "cls.predictions.transform.layer_norm",
+             .output = "cls.predictions.decoder",
+             .bias = "cls.predictions.bias"},
+};
+
 const rmr_arch rmr_arch_nomic = {
     .model_type = "nomic_bert",
     .title = "NomicBERT",
@@ -218,5 +233,6 @@ const rmr_arch rmr_arch_nomic = {
     .max_positions = "n_positions",
     .read_config = read_config,
     .family = &names,
+    .heads = &heads,
     RMR_FAMILY_FUNCTIONS,
 };

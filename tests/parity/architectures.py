@@ -13,7 +13,6 @@ kept:
   text-classification   the logits, a row for each sequence
   token-classification  the logits, a row for each token
   fill-mask             the same, a column for each word
-  next-token            the logits of what follows, a row for each sequence
 """
 
 from dataclasses import dataclass, field
@@ -363,12 +362,6 @@ add("qwen3-layers", "Qwen3Model", {
                     "sliding_attention"],
     "rope_parameters": {"rope_type": "default", "rope_theta": 2000.0},
 }, lengths=(1, 2, 7, 8, 9, 20))
-# A reranker answers with the logits of two words, yes and no.
-add("qwen3-next", "Qwen3ForCausalLM", QWEN3, SMALL, task="next-token",
-    lengths=HEADS)
-add("qwen3-next-untied", "Qwen3ForCausalLM", QWEN3, SMALL,
-    {"tie_word_embeddings": False}, task="next-token", lengths=HEADS,
-    shards=2)
 add("qwen3-classify", "Qwen3ForSequenceClassification", QWEN3, SMALL,
     labels(3), {"pad_token_id": 0}, task="text-classification",
     lengths=HEADS)
@@ -501,14 +494,16 @@ NOMIC = {
 }
 add("nomic", "nomic.NomicBertModel", NOMIC)
 # As the library writes it today.
-add("nomic-library", "NomicBertModel", {
+NOMIC_LIBRARY = {
     "model_type": "nomic_bert", "vocab_size": 64, "hidden_size": 36,
     "num_hidden_layers": 2, "num_attention_heads": 3,
     "intermediate_size": 52, "hidden_act": "silu",
     "max_position_embeddings": 64, "type_vocab_size": 2,
     "layer_norm_eps": 1e-3, "pad_token_id": 0,
     "rope_parameters": {"rope_type": "default", "rope_theta": 2000.0},
-}, lengths=SHORT)
+}
+add("nomic-library", "NomicBertModel", NOMIC_LIBRARY, lengths=SHORT)
+add_heads("nomic", "NomicBert", NOMIC_LIBRARY, pairs=True)
 # Beyond what was trained, positions turn slower.
 add("nomic-scaled", "nomic.NomicBertModel", NOMIC,
     {"n_layer": 2, "rotary_scaling_factor": 2, "max_trained_positions": 16},

@@ -170,8 +170,6 @@ class Run:
             self.kept = out.last_hidden_state[0].numpy()
         elif case.task == "text-classification":
             self.kept = out.logits.reshape(1, -1).numpy()
-        elif case.task == "next-token":
-            self.kept = out.logits[0, -1:].numpy()
         else:
             self.kept = out.logits[0].numpy()
 

@@ -72,7 +72,7 @@ def test_description_is_the_case(name):
 @pytest.mark.parametrize("name", CASES)
 def test_result_has_a_row_for_each(name):
     described, kept = description(name), result(name)
-    each = described["task"] in ("text-classification", "next-token")
+    each = described["task"] == "text-classification"
     counts = lengths(described)
     assert kept.dtype == np.float32 and np.isfinite(kept).all()
     assert len(kept) == (len(counts) if each else sum(counts))
@@ -80,7 +80,7 @@ def test_result_has_a_row_for_each(name):
     if task == "hidden":
         columns = next(config[key] for key in ("hidden_size", "dim", "n_embd")
                        if key in config)
-    elif task in ("fill-mask", "next-token"):
+    elif task == "fill-mask":
         columns = described["vocab"]
     else:
         columns = len(config["id2label"])

@@ -258,7 +258,8 @@ static void refuse_pooling(const char *config, const char *word,
     rmr_error err = {0};
     rmr_head *head;
     expect_failure(bind_pooled(&head, model,
-                               (rmr_head_names){.pooling_field = "pools",
+                               (rmr_head_names){.field = "legacy",
+                                                .pooling_field = "pools",
                                                 .ends_before_padding = 1},
                                &err),
                    &err, expected, "/config.json", word);
@@ -277,6 +278,17 @@ static void test_pooling(void **state)
     check_pooling(plain, by_field, RMR_POOLING_CLS);
     check_pooling(", \"num_labels\": 3, \"pools\": \"mean\"", by_field,
                   RMR_POOLING_MEAN);
+    /* Names that config.json asks for. */
+    static const rmr_head_names other = {.pooling = RMR_POOLING_LASTTOKEN,
+                                         .output = "classifier"};
+    rmr_head_names chosen = {.field = "legacy", .where_false = &other};
+    check_pooling(plain, chosen, RMR_POOLING_CLS);
+    check_pooling(", \"num_labels\": 3, \"legacy\": true", chosen,
+                  RMR_POOLING_CLS);
+    check_pooling(", \"num_labels\": 3, \"legacy\": false", chosen,
+                  RMR_POOLING_LASTTOKEN);
+    refuse_pooling(", \"num_labels\": 3, \"legacy\": 0", "\"legacy\"",
+                   RMR_ERR_FORMAT);
     refuse_pooling(", \"num_labels\": 3, \"pools\": \"most\"", "most",
                    RMR_ERR_UNSUPPORTED);
     refuse_pooling(", \"num_labels\": 3, \"pools\": \"cls+mean\"", "\"pools\"",
@@ -791,12 +803,19 @@ static void test_architecture_without_heads(void **state)
     rmr_head *head;
     tiny_model *tiny = tiny_model_new(&(tiny_options){.head = CLASSIFIER});
     rmr_model *model = load(tiny);
-    rmr_arch bare = *model->arch;
+    const rmr_arch *tiny_arch = model->arch;
+    rmr_arch bare = *tiny_arch;
     bare.heads = NULL;
     model->arch = &bare;
     expect_failure(rmr_head_bind(&head, RMR_HEAD_CLASSIFY, model, &err), &err,
                    RMR_ERR_UNSUPPORTED, "/config.json", "text-classification",
                    "\"bert\"");
+    rmr_heads heads = *tiny_arch->heads;
+    heads.not_beside = "hidden_size";
+    bare.heads = &heads;
+    expect_failure(rmr_head_bind(&head, RMR_HEAD_CLASSIFY, model, &err), &err,
+                   RMR_ERR_UNSUPPORTED, "/config.json", "text-classification",
+                   "\"hidden_size\"");
     rmr_model_unload(model);
     tiny_model_free(tiny);
 }
