@@ -21,7 +21,8 @@ typedef struct rmr_answer {
  * a modules.json: that must be Transformer and LogitScore, whose tokens are yes
  * and no, and the chat template Qwen3-Reranker's. The default prompt is then
  * the instruction where none is given. Finds the two tokens, among ids below
- * vocab_size, and those of the template. Errors: IO, FORMAT, UNSUPPORTED (other
+ * vocab_size, and those of the template. Both are to be freed whatever the
+ * result. Errors: IO, FORMAT, UNSUPPORTED (other
  * modules, tokens or templates), RANGE (max_tokens leaves no room), NOMEM.
  */
 rmr_status rmr_answer_open(rmr_answer **out, rmr_prompts *prompts,

@@ -53,10 +53,8 @@ static int is_template(const char *text)
     return text && !*text;
 }
 
-static rmr_status check_text(const char *text, const char *path, rmr_error *err)
+static rmr_status refuse_template(const char *path, rmr_error *err)
 {
-    if (is_template(text))
-        return RMR_OK;
     return rmr_fail(err, RMR_ERR_UNSUPPORTED,
                     "%s: the chat template is not Qwen3-Reranker's; no other "
                     "one is supported for reranking",
@@ -70,8 +68,11 @@ static rmr_status check_file(const char *path, rmr_error *err)
     if (status)
         return status;
     char *text = rmr_strndup(file.data ? file.data : "", file.size);
+    if (!text)
+        status = rmr_fail_nomem(err, path);
+    else if (strlen(text) != file.size || !is_template(text))
+        status = refuse_template(path, err);
     rmr_file_unmap(&file);
-    status = text ? check_text(text, path, err) : rmr_fail_nomem(err, path);
     rmr_free(text);
     return status;
 }
@@ -89,10 +90,12 @@ static rmr_status check_template(const char *directory, rmr_error *err)
     if (is_there)
         return status;
     status = load(&root, &path, directory, "tokenizer_config.json", err);
-    if (!status)
-        status = check_text(
-            json_string_value(json_object_get(root, "chat_template")), path,
-            err);
+    if (!status) {
+        const json_t *value = json_object_get(root, "chat_template");
+        const char *text = json_string_value(value);
+        if (!is_template(text) || strlen(text) != json_string_length(value))
+            status = refuse_template(path, err);
+    }
     json_decref(root);
     rmr_free(path);
     return status;

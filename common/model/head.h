@@ -170,11 +170,12 @@ int rmr_head_exists(const rmr_arch *arch, rmr_head_kind kind);
 
 /*
  * Binds the model's head of that kind, in float32 but for the logits of words,
- * which come of products in the model's dtype. What it points to is owned
- * by the model, which outlives it. Not while another thread uses the model's
- * weights. Errors: FORMAT (config.json names another kind; a tensor is missing,
- * has another shape, or other outputs than there are labels), UNSUPPORTED (the
- * architecture has no such head), those of rmr_labels_read and rmr_weights_f32.
+ * which come of products in the model's dtype. ANSWER is for a model whose
+ * `answer` is open. What it points to is owned by the model, which outlives it.
+ * Not while another thread uses the model's weights. Errors: FORMAT
+ * (config.json names another kind; a tensor is missing, has another shape, or
+ * other outputs than there are labels), UNSUPPORTED (the architecture has no
+ * such head), those of rmr_labels_read and rmr_weights_f32.
  */
 rmr_status rmr_head_bind(rmr_head **out, rmr_head_kind kind,
                          const rmr_model *model, rmr_error *err);

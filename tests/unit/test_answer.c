@@ -238,6 +238,18 @@ static void test_templates_that_are_refused(void **state)
     refuse(file, "", RMR_ERR_UNSUPPORTED, file, "chat template");
     refuse(file, NULL, RMR_ERR_UNSUPPORTED, "tokenizer_config.json",
            "chat template");
+    /* What follows a NUL counts, too. */
+    rmr_error err = {0};
+    rmr_model *model;
+    char *directory = answer_directory(DECODER), text[1024];
+    answer_write_modules(directory);
+    memcpy(text, answer_template, size + 1);
+    tiny_write(directory, file, text, size + 1);
+    expect_failure(open_as(&model, directory, RMR_TASK_CLASSIFY, &err), &err,
+                   RMR_ERR_UNSUPPORTED, file, "chat template");
+    tiny_write(directory, file, text, size);
+    rmr_model_release(open_reranker(directory));
+    tiny_remove_directory(directory);
 }
 
 static void test_decoders_that_are_refused(void **state)
