@@ -101,6 +101,70 @@ static rmr_status check_template(const char *directory, rmr_error *err)
     return status;
 }
 
+/* ------------------------------------------------------------------ options
+ */
+
+static rmr_status check_modality(rmr_json_source source, int is_asked,
+                                 rmr_error *err)
+{
+    const json_t *modalities =
+        json_object_get(source.object, "modality_config");
+    int has = json_object_get(modalities, "message") != NULL;
+    if (!json_is_object(modalities) || has == is_asked)
+        return RMR_OK;
+    return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                    "%s: \"modality_config\" %s \"message\": %s", source.name,
+                    has ? "has" : "has no",
+                    has ? "a classifier by a chat template is not supported"
+                        : "a decoder that reranks is asked by a chat template");
+}
+
+static rmr_status check_options(rmr_json_source source, int is_asked,
+                                rmr_error *err)
+{
+    static const char *const fields[] = {
+        "model_args",    "model_kwargs",     "tokenizer_args",
+        "config_args",   "processor_kwargs", "processing_kwargs",
+        "config_kwargs",
+    };
+    const char *only = is_asked ? "text-generation" : "sequence-classification";
+    const char *task;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (json_object_size(json_object_get(source.object, fields[i])))
+            return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                            "%s: \"%s\" is not supported; remove it",
+                            source.name, fields[i]);
+    }
+    rmr_status status =
+        rmr_json_get_string(source, "transformer_task", only, &task, err);
+    if (!status && strcmp(task, only) != 0)
+        status = rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                          "%s: \"transformer_task\" \"%s\" is not supported; "
+                          "\"%s\" is",
+                          source.name, task, only);
+    return status ? status : check_modality(source, is_asked, err);
+}
+
+rmr_status rmr_answer_check_options(const char *directory, int is_asked,
+                                    rmr_error *err)
+{
+    json_t *root;
+    char *path = rmr_path_join(directory, "modules.json");
+    if (!path)
+        return rmr_fail_nomem(err, "modules.json");
+    int has_modules = access(path, F_OK) == 0;
+    rmr_free(path);
+    if (!has_modules)
+        return RMR_OK;
+    rmr_status status =
+        load(&root, &path, directory, "sentence_bert_config.json", err);
+    if (!status && root)
+        status = check_options((rmr_json_source){root, path}, is_asked, err);
+    json_decref(root);
+    rmr_free(path);
+    return status;
+}
+
 /* ------------------------------------------------------------------ modules
  */
 
@@ -190,6 +254,8 @@ rmr_status rmr_answer_check_modules(const char *directory, uint32_t yes,
         status = read_modules((rmr_json_source){root, path}, &folder, err);
     if (!status && root)
         status = check_score(directory, folder, yes, no, err);
+    if (!status && root)
+        status = rmr_answer_check_options(directory, 1, err);
     if (!status && root)
         status = check_template(directory, err);
     json_decref(root);

@@ -7,6 +7,12 @@
 #include <stdint.h>
 #include "common/base/error.h"
 
+/* Refuses what sentence_bert_config.json, where there is one, says beside
+ * modules.json that is not so of a classifier, or of a decoder that is asked by
+ * a chat template. Errors: IO, FORMAT, UNSUPPORTED, NOMEM. */
+rmr_status rmr_answer_check_options(const char *directory, int is_asked,
+                                    rmr_error *err);
+
 /* *has_modules: there is a modules.json; it is Transformer and a LogitScore of
  * these tokens, beside the chat template. Errors: IO, FORMAT, UNSUPPORTED,
  * NOMEM. */

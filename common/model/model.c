@@ -12,6 +12,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/file.h"
+#include "common/model/answer_config.h"
 #include "common/model/family.h"
 #include "common/model/shared.h"
 #include "common/model/static.h"
@@ -343,12 +344,14 @@ static rmr_status open_weights(rmr_model *model, const rmr_arch *arch,
     return status ? status : open_shared(model, sibling, err);
 }
 
-/* Where it is a decoder that answers, not a classifier. */
+/* Where it is a decoder that answers; a classifier is asked nothing. */
 static rmr_status open_answer(rmr_model *model, const rmr_arch *arch,
                               rmr_error *err)
 {
     rmr_head_kind kind;
     rmr_status status = rmr_head_find(&kind, model->path, err);
+    if (!status && kind == RMR_HEAD_CLASSIFY)
+        return rmr_answer_check_options(model->path, 0, err);
     if (status || kind != RMR_HEAD_ANSWER || !rmr_head_exists(arch, kind))
         return status;
     return rmr_answer_open(&model->answer, &model->prompts, model->path,

@@ -69,7 +69,7 @@ def test_sparse_weights_are_of_the_logits(models, name):  # noqa: F811
 
 
 # Cosine of all logits of words; int4 is uncalibrated, on tiny models.
-NARROW = {"bf16": 0.9998, "int8": 0.999, "int4": 0.92}
+NARROW = {"bf16": 0.9999, "int8": 0.999, "int4": 0.96}
 
 
 @pytest.mark.parametrize("dtype", NARROW)

@@ -214,6 +214,37 @@ static void test_modules_that_are_refused(void **state)
            RMR_ERR_UNSUPPORTED, "config_sentence_transformers.json", "Tanh");
 }
 
+static void test_options_that_are_refused(void **state)
+{
+    (void)state;
+    rmr_error err = {0};
+    rmr_model *model;
+    const char *file = "sentence_bert_config.json";
+    refuse(file, "{\"processing_kwargs\": {\"text\": 1}}", RMR_ERR_UNSUPPORTED,
+           file, "\"processing_kwargs\"");
+    refuse(file, "{\"transformer_task\": \"fill-mask\"}", RMR_ERR_UNSUPPORTED,
+           file, "\"transformer_task\"");
+    refuse(file, "{\"transformer_task\": 1}", RMR_ERR_FORMAT, file,
+           "\"transformer_task\"");
+    refuse(file, "{\"modality_config\": {\"text\": {}}}", RMR_ERR_UNSUPPORTED,
+           file, "has no \"message\"");
+    /* A classifier is not asked. */
+    tiny_model *tiny =
+        tiny_model_new(&(tiny_options){.head = "BertForSequenceClassification",
+                                       .config = ", \"num_labels\": 3"});
+    tiny_write_text(tiny->directory, file,
+                    "{\"transformer_task\": \"sequence-classification\", "
+                    "\"modality_config\": {\"text\": {}}}");
+    rmr_model_release(open_reranker(tiny->directory));
+    tiny_write_text(tiny->directory, file,
+                    "{\"modality_config\": {\"message\": {}}}");
+    expect_failure(open_as(&model, tiny->directory, RMR_TASK_CLASSIFY, &err),
+                   &err, RMR_ERR_UNSUPPORTED, file, "has \"message\"");
+    tiny_remove(tiny->directory, "modules.json");
+    rmr_model_release(open_reranker(tiny->directory));
+    tiny_model_free(tiny);
+}
+
 /* The template less some of its bytes, or with more. */
 static void refuse_template(const char *file, size_t from, size_t to,
                             const char *more)
@@ -395,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_logit_is_of_the_last_token),
         cmocka_unit_test(test_modules_that_are_refused),
+        cmocka_unit_test(test_options_that_are_refused),
         cmocka_unit_test(test_templates_that_are_refused),
         cmocka_unit_test(test_decoders_that_are_refused),
         cmocka_unit_test(test_which_task),
