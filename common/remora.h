@@ -93,10 +93,11 @@ typedef enum rmr_similarity {
 
 /* What a model is opened for. */
 typedef enum rmr_task {
-    RMR_TASK_EMBED = 0,     /* vectors of texts */
-    RMR_TASK_CLASSIFY,      /* a score of each label, for a text or for a pair
-                             * of texts: also zero-shot by entailment, rerank */
-    RMR_TASK_TOKEN_CLASSIFY /* labels of the stretches of a text */
+    RMR_TASK_EMBED = 0,      /* vectors of texts */
+    RMR_TASK_CLASSIFY,       /* a score of each label, for a text or a pair of
+                              * texts: zero-shot by entailment and rerank too */
+    RMR_TASK_TOKEN_CLASSIFY, /* labels of the stretches of a text */
+    RMR_TASK_FILL_MASK       /* words for the masks in a text */
 } rmr_task;
 
 /* Reads "f32", "bf16", "int8" or "int4" into *dtype. UNSUPPORTED for any other
@@ -107,12 +108,12 @@ RMR_API rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype,
 /* "f32", "bf16", "int8", "int4". */
 RMR_API const char *rmr_dtype_name(rmr_dtype dtype);
 
-/* Reads "embed", "classify" or "token_classify" into *task. UNSUPPORTED for any
- * other name. */
+/* Reads "embed", "classify", "token_classify" or "fill_mask" into *task.
+ * UNSUPPORTED for any other name. */
 RMR_API rmr_status rmr_task_parse(const char *name, rmr_task *task,
                                   rmr_error *err);
 
-/* "embed", "classify", "token_classify". */
+/* "embed", "classify", "token_classify", "fill_mask". */
 RMR_API const char *rmr_task_name(rmr_task task);
 
 /* Reads "cosine", "dot", "euclidean" or "manhattan" into *similarity.
@@ -142,8 +143,8 @@ typedef struct rmr_model_options {
      * UNSUPPORTED. */
     const char *pooling;
     /* Whose head config.json's "architectures" must name, unless vectors are
-     * wanted: ...ForSequenceClassification, ...ForTokenClassification; or
-     * Qwen3ForCausalLM, opened to classify: a reranker. */
+     * wanted: ...ForSequenceClassification, ...ForTokenClassification,
+     * ...ForMaskedLM; or Qwen3ForCausalLM, opened to classify: a reranker. */
     rmr_task task;
     /* A directory with a LoRA adapter, as PEFT writes it: adapter_config.json
      * and adapter_model.safetensors, which are merged into the weights. NULL:
@@ -186,7 +187,8 @@ RMR_API rmr_status rmr_model_open(rmr_model **out, const char *path,
                                   rmr_error *err);
 
 /* The task that a directory's config.json names a head for, or modules.json a
- * LogitScore: embedding where there is none, or they cannot be read. Errors:
+ * LogitScore: embedding where there is none, or they cannot be read, and of a
+ * masked language model, since most encoders are published as such. Errors:
  * FORMAT, NOMEM. */
 RMR_API rmr_status rmr_model_find_task(const char *path, rmr_task *task,
                                        rmr_error *err);
@@ -240,7 +242,7 @@ typedef struct rmr_model_info {
     const char *default_prompt; /* the name of the prompt that texts get where
                                  * none is asked for; or NULL */
     rmr_task task;              /* that it was opened for */
-    uint32_t num_labels;        /* that it scores; 0: it makes vectors */
+    uint32_t num_labels;        /* that it scores; 0: it has none */
     const char *adapter;        /* its directory, as first opened; or NULL */
 } rmr_model_info;
 
@@ -674,6 +676,26 @@ RMR_API rmr_status rmr_token_classify_start(
     const rmr_token_classify_options *options, rmr_job_done *done, void *user,
     rmr_job **out, rmr_error *err);
 
+typedef struct rmr_fill_mask_options {
+    size_t size;
+    uint32_t top_k;        /* the best so many words for each mask; default 5,
+                            * 0: all of the vocabulary */
+    rmr_truncate truncate; /* default RMR_TRUNCATE_END */
+    uint64_t timeout_ms;   /* from now; 0: none */
+} rmr_fill_mask_options;
+
+RMR_API void rmr_fill_mask_options_init(rmr_fill_mask_options *options);
+
+/* Finds words for the masks in each text, which are the tokenizer's mask token,
+ * such as "[MASK]"; rmr_job_masks has them. A text without a mask, or whose
+ * masks are all cut off, fails the job: RANGE. The model was opened for
+ * RMR_TASK_FILL_MASK. */
+RMR_API rmr_status rmr_fill_mask_start(rmr_engine *engine, rmr_model *model,
+                                       const rmr_text *texts, size_t count,
+                                       const rmr_fill_mask_options *options,
+                                       rmr_job_done *done, void *user,
+                                       rmr_job **out, rmr_error *err);
+
 /* Drops the work as soon as it can be; done is still called. Idempotent. */
 RMR_API void rmr_job_cancel(rmr_job *job);
 RMR_API void rmr_job_release(rmr_job *job);
@@ -718,6 +740,29 @@ RMR_API const rmr_ranked *rmr_job_ranking(const rmr_job *job, size_t *count);
  * ended RMR_OK; NULL otherwise. */
 RMR_API const rmr_entity *rmr_job_entities(const rmr_job *job, size_t text,
                                            size_t *count);
+
+/* An entry of the vocabulary, and what it got. rmr_token_string has its name,
+ * rmr_detokenize its text. */
+typedef struct rmr_word {
+    uint32_t id;
+    float score;
+} rmr_word;
+
+typedef struct rmr_mask {
+    size_t token;          /* which of rmr_job_tokens it is */
+    const rmr_word *words; /* [num_words], best first, of equal scores the */
+    size_t num_words;      /* lower id; softmax over the whole vocabulary */
+} rmr_mask;
+
+/* The *count masks of a text, at least one, in its order, of a mask filling job
+ * that ended RMR_OK; NULL otherwise. */
+RMR_API const rmr_mask *rmr_job_masks(const rmr_job *job, size_t text,
+                                      size_t *count);
+
+/* The *count tokens of a text as the model saw it, of a mask filling job that
+ * ended RMR_OK; NULL otherwise. */
+RMR_API const rmr_token *rmr_job_tokens(const rmr_job *job, size_t text,
+                                        size_t *count);
 
 /*
  * Start, wait and copy in one call. embeddings: [count, dim] floats, where dim

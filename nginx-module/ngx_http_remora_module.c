@@ -504,6 +504,13 @@ ngx_http_remora_model_options(ngx_conf_t *cf, ngx_str_t *path,
                 return NGX_CONF_ERROR;
             }
 
+            if (options->task == RMR_TASK_FILL_MASK) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "\"task=%s\" is for no location",
+                                   rmr_task_name(options->task));
+                return NGX_CONF_ERROR;
+            }
+
             task = 1;
             continue;
         }

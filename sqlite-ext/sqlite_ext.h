@@ -151,8 +151,9 @@ typedef enum rmr_sqlite_tasks {
     RMR_SQLITE_EMBED = 1 << RMR_TASK_EMBED,
     RMR_SQLITE_CLASSIFY = 1 << RMR_TASK_CLASSIFY,
     RMR_SQLITE_ENTITIES = 1 << RMR_TASK_TOKEN_CLASSIFY,
-    RMR_SQLITE_ANY =
-        RMR_SQLITE_EMBED | RMR_SQLITE_CLASSIFY | RMR_SQLITE_ENTITIES
+    RMR_SQLITE_FILL_MASK = 1 << RMR_TASK_FILL_MASK,
+    RMR_SQLITE_ANY = RMR_SQLITE_EMBED | RMR_SQLITE_CLASSIFY |
+                     RMR_SQLITE_ENTITIES | RMR_SQLITE_FILL_MASK
 } rmr_sqlite_tasks;
 
 /* Whether the connection has a model for one of the tasks. */
@@ -206,6 +207,7 @@ void rmr_sqlite_zero_shot(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 void rmr_sqlite_rerank_score(sqlite3_context *ctx, int argc,
                              sqlite3_value **argv);
 void rmr_sqlite_entities(sqlite3_context *ctx, int argc, sqlite3_value **argv);
+void rmr_sqlite_fill_mask(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 void rmr_sqlite_token_count(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv);
 void rmr_sqlite_embed_cosine(sqlite3_context *ctx, int argc,

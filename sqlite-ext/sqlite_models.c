@@ -240,10 +240,13 @@ static int models_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
     case COLUMN_ARCHITECTURE:
         result_string(ctx, model->info.architecture);
         break;
-    case COLUMN_DIM: /* of a vector, or of labels */
-        sqlite3_result_int64(ctx, model->info.task == RMR_TASK_EMBED
-                                      ? model->info.dim
-                                      : model->info.num_labels);
+    case COLUMN_DIM: /* of a vector, of labels, or of words */
+        if (model->info.task == RMR_TASK_EMBED)
+            sqlite3_result_int64(ctx, model->info.dim);
+        else
+            sqlite3_result_int64(ctx, model->info.num_labels > 0
+                                          ? model->info.num_labels
+                                          : model->info.vocab_size);
         break;
     case COLUMN_MAX_TOKENS:
         sqlite3_result_int64(ctx, model->info.max_tokens);

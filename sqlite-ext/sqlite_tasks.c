@@ -1,6 +1,6 @@
 /*
  * sqlite_tasks.c - the functions that judge text: classify(), classify_json(),
- * zero_shot(), rerank_score() and entities().
+ * zero_shot(), rerank_score(), entities() and fill_mask().
  *
  * No message and no log line made here may contain any part of the text.
  */
@@ -60,20 +60,27 @@ static void end(task_call *call, rmr_job *job)
 
 /* -------------------------------------------------------------------- JSON */
 
-static void append_string(sqlite3_str *json, const char *string)
+static void append_text(sqlite3_str *json, const char *text, size_t len)
 {
+    size_t i;
+
     sqlite3_str_appendchar(json, 1, '"');
-    for (; *string != '\0'; string++) {
-        unsigned char c = (unsigned char)*string;
+    for (i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
 
         if (c < 0x20)
             sqlite3_str_appendf(json, "\\u%04x", c);
         else if (c == '"' || c == '\\')
             sqlite3_str_appendf(json, "\\%c", c);
         else
-            sqlite3_str_append(json, string, 1);
+            sqlite3_str_append(json, text + i, 1);
     }
     sqlite3_str_appendchar(json, 1, '"');
+}
+
+static void append_string(sqlite3_str *json, const char *string)
+{
+    append_text(json, string, strlen(string));
 }
 
 static void append_score(sqlite3_str *json, float score)
@@ -381,6 +388,85 @@ void rmr_sqlite_entities(sqlite3_context *ctx, int argc, sqlite3_value **argv)
         }
         sqlite3_str_appendall(json, "]");
         result_json(ctx, json);
+    }
+    end(&call, job);
+}
+
+/* --------------------------------------------------------------- fill_mask */
+
+static rmr_status start_fill_mask(rmr_engine *engine, void *context,
+                                  rmr_job **job, rmr_error *err)
+{
+    const task_call *call = context;
+
+    return rmr_fill_mask_start(engine, call->model->model, &call->text, 1, NULL,
+                               NULL, NULL, job, err);
+}
+
+static rmr_status append_word(sqlite3_str *json, const rmr_model *model,
+                              const rmr_word *word, rmr_tokens *tokens,
+                              rmr_error *err)
+{
+    rmr_text text;
+    rmr_status status =
+        rmr_detokenize(model, &word->id, 1, 0, tokens, &text, err);
+
+    if (status != RMR_OK)
+        return status;
+    sqlite3_str_appendall(json, "{\"score\":");
+    append_score(json, word->score);
+    sqlite3_str_appendf(json, ",\"token\":%u,\"token_str\":", word->id);
+    append_text(json, text.data, text.len);
+    sqlite3_str_appendall(json, "}");
+    return RMR_OK;
+}
+
+/* The words of the one mask, or a list of those of each. */
+static rmr_status append_masks(sqlite3_str *json, const rmr_model *model,
+                               const rmr_job *job, rmr_tokens *tokens,
+                               rmr_error *err)
+{
+    rmr_status status = RMR_OK;
+    size_t count, m, i;
+    const rmr_mask *masks = rmr_job_masks(job, 0, &count);
+
+    sqlite3_str_appendall(json, count > 1 ? "[" : "");
+    for (m = 0; m < count; m++) {
+        sqlite3_str_appendall(json, m > 0 ? ",[" : "[");
+        for (i = 0; i < masks[m].num_words && status == RMR_OK; i++) {
+            sqlite3_str_appendall(json, i > 0 ? "," : "");
+            status = append_word(json, model, &masks[m].words[i], tokens, err);
+        }
+        sqlite3_str_appendall(json, "]");
+    }
+    sqlite3_str_appendall(json, count > 1 ? "]" : "");
+    return status;
+}
+
+void rmr_sqlite_fill_mask(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    task_call call = {.function = "fill_mask"};
+    rmr_job *job;
+    rmr_tokens *tokens;
+    sqlite3_str *json;
+    rmr_error err;
+    rmr_status status;
+
+    if (!begin(ctx, &call, RMR_SQLITE_FILL_MASK, argc, argv, 1))
+        return;
+    job = run(ctx, &call, start_fill_mask);
+    if (job != NULL) {
+        json = sqlite3_str_new(sqlite3_context_db_handle(ctx));
+        status = rmr_tokens_new(&tokens, &err);
+        if (status == RMR_OK)
+            status = append_masks(json, call.model->model, job, tokens, &err);
+        if (status == RMR_OK) {
+            result_json(ctx, json);
+        } else {
+            sqlite3_free(sqlite3_str_finish(json));
+            rmr_sqlite_result_error(ctx, call.function, &err);
+        }
+        rmr_tokens_free(tokens);
     }
     end(&call, job);
 }

@@ -16,6 +16,7 @@
 #include "common/model/family.h"
 #include "common/model/shared.h"
 #include "common/model/static.h"
+#include "common/model/words.h"
 
 void rmr_model_options_init(rmr_model_options *options)
 {
@@ -273,6 +274,9 @@ static rmr_status open_texts(rmr_model *model, const rmr_model_options *options,
         status = check_vocabulary(model, err);
     if (!status)
         status = check_encodings(model, err);
+    if (!status && model->task == RMR_TASK_FILL_MASK)
+        status = rmr_words_find_mask(model->tokenizer, model->path,
+                                     &model->mask, err);
     if (!status && config->is_static)
         status = rmr_static_read_limits(config, model->tokenizer, err);
     return status;
@@ -315,6 +319,8 @@ static rmr_status bind(rmr_model *model, const rmr_arch *arch, rmr_error *err)
             model, err);
     if (model->task == RMR_TASK_TOKEN_CLASSIFY)
         return rmr_head_bind(&model->head, RMR_HEAD_TOKENS, model, err);
+    if (model->task == RMR_TASK_FILL_MASK)
+        return rmr_head_bind(&model->head, RMR_HEAD_FILL, model, err);
     return RMR_OK;
 }
 
@@ -600,6 +606,8 @@ static size_t result_bytes(const rmr_model *model, const rmr_batch *batch,
     const rmr_head *head = model->head;
     if (!head)
         return 2 * batch->num_seqs * widest(model) * sizeof(float);
+    if (head->kind == RMR_HEAD_FILL)
+        return rmr_words_scratch_bytes(head, members);
     size_t rows =
         head->kind == RMR_HEAD_TOKENS ? batch->tokens : batch->num_seqs;
     return rmr_head_scratch_bytes(head, members) +
@@ -645,6 +653,11 @@ rmr_status rmr_model_run(const rmr_model *model, const rmr_batch *batch,
     else if (arch->forward(model->bound, batch, workspace->bytes,
                            workspace->team, stop, context))
         return rmr_fail(err, RMR_ERR_CANCELED, "the batch was canceled");
+    if (model->task == RMR_TASK_FILL_MASK) {
+        rmr_words_fill(model->head, batch, workspace->bytes, result,
+                       workspace->team, vectors);
+        return RMR_OK;
+    }
     if (model->head) {
         run_head(model, batch, workspace->bytes, members, result, vectors);
         return RMR_OK;

@@ -32,6 +32,7 @@ struct rmr_model {
     rmr_head *head;        /* of its task; NULL: it makes vectors */
     rmr_answer *answer;    /* how it is asked, where its head is ANSWER */
     int takes_pairs;       /* two texts can be one sequence */
+    uint32_t mask;         /* the token to be filled, for the task of that */
     rmr_sentence sentence; /* what comes after pooling */
     rmr_prompts prompts;
     rmr_kern kern;
@@ -70,8 +71,13 @@ typedef struct rmr_vector {
     rmr_unit_length normalize; /* to unit length */
     uint32_t prompt_tokens;    /* that pooling leaves out */
     float *values;             /* the caller's: [dimensions], or logits */
-    int finite; /* set: 0 when a component was NaN or infinite, and
-                 * values was left alone */
+    /* Of RMR_TASK_FILL_MASK alone: */
+    const uint32_t *masks; /* [num_masks], tokens of the sequence */
+    size_t num_masks;
+    uint32_t top_k;  /* 1 to vocab_size */
+    rmr_word *words; /* the caller's: [num_masks, top_k], best first */
+    int finite;      /* set: 0 when a component was NaN or infinite, and
+                      * values was left alone */
 } rmr_vector;
 
 /* A text as the model sees it, at most as long as it takes; of one that

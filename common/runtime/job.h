@@ -60,6 +60,7 @@ struct rmr_job {
     const rmr_text *seconds;   /* [count], or NULL */
     const rmr_window *windows; /* [count], or NULL */
     const rmr_token *tokens;
+    const struct rmr_sequences *sequences; /* where they are kept, or NULL */
     size_t per_text;     /* sequences for each of the caller's texts, in turn */
     rmr_vector *vectors; /* [count] */
     float *values;       /* that they lie in: [count, dim] of texts and pairs */

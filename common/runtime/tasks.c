@@ -9,7 +9,8 @@
 
 #include "common/base/alloc.h"
 
-static const char *const task_names[] = {"embed", "classify", "token_classify"};
+static const char *const task_names[] = {"embed", "classify", "token_classify",
+                                         "fill_mask"};
 
 enum { NUM_TASKS = sizeof task_names / sizeof *task_names };
 
@@ -22,8 +23,8 @@ rmr_status rmr_task_parse(const char *name, rmr_task *task, rmr_error *err)
         }
     }
     return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                    "task must be embed, classify or token_classify, not "
-                    "\"%s\"",
+                    "task must be embed, classify, token_classify or "
+                    "fill_mask, not \"%s\"",
                     name);
 }
 

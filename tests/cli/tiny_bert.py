@@ -125,7 +125,7 @@ def tokenizer():
 
 def write_head(directory, task, labels, **config):
     """Makes a directory with a head in place of pooling; returns it. task:
-    "SequenceClassification" or "TokenClassification"."""
+    "SequenceClassification", "TokenClassification" or "MaskedLM"."""
     write(directory, pooling=False)
     read = json.loads((directory / "config.json").read_text())
     write_json(directory / "config.json", {
@@ -141,6 +141,15 @@ def write_head(directory, task, labels, **config):
     heads = {"classifier": len(labels)}
     if task == "SequenceClassification":
         heads["bert.pooler.dense"] = HIDDEN
+    elif task == "MaskedLM":
+        words = "cls.predictions."
+        heads = {words + "transform.dense": HIDDEN}
+        named[words + "bias"] = rng.normal(
+            0, 0.5, len(VOCAB)).astype(np.float32)
+        named[words + "transform.LayerNorm.weight"] = np.ones(
+            HIDDEN, np.float32)
+        named[words + "transform.LayerNorm.bias"] = np.zeros(
+            HIDDEN, np.float32)
     for name, size in heads.items():
         named[name + ".weight"] = rng.normal(
             0, 0.5, (size, HIDDEN)).astype(np.float32)

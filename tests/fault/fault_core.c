@@ -512,6 +512,10 @@ static rmr_status start_task(rmr_engine *engine, rmr_zero_shot **zero_shot,
     const rmr_candidate labels[] = {{.name = "fish"}, {.name = "card"}};
     rmr_model_info info = {.size = sizeof info};
     rmr_model_get_info(tasked, &info);
+    const rmr_text masked[] = {{"the [MASK] [MASK]", 17}, {"[MASK]", 6}};
+    if (info.task == RMR_TASK_FILL_MASK)
+        return rmr_fill_mask_start(engine, tasked, masked, 2, NULL, NULL, NULL,
+                                   job, err);
     if (info.task == RMR_TASK_TOKEN_CLASSIFY)
         return rmr_token_classify_start(engine, tasked, texts, TEXTS, NULL,
                                         NULL, NULL, job, err);
@@ -590,6 +594,33 @@ static void tasks(void **state)
     fail_task(RMR_TASK_TOKEN_CLASSIFY,
               &(tiny_options){.head = "BertForTokenClassification",
                               .config = ", \"num_labels\": 3"});
+    fail_task(RMR_TASK_FILL_MASK, &(tiny_options){.head = "BertForMaskedLM"});
+}
+
+static rmr_status open_filler(uint64_t nth, int forever)
+{
+    rmr_error err;
+    rmr_model *model = (rmr_model *)&err;
+    rmr_alloc_fail_at(nth, forever);
+    rmr_status status = open_task(&model, RMR_TASK_FILL_MASK, &err);
+    stop_failing();
+    check_error(status, &err);
+    assert_true((status == RMR_OK) == (model != NULL));
+    rmr_model_release(model);
+    return status;
+}
+
+/* A mask token that a file names. */
+static void fillers(void **state)
+{
+    (void)state;
+    headed = tiny_model_new(&(tiny_options){.head = "BertForMaskedLM"});
+    tiny_write_text(headed->directory, "special_tokens_map.json",
+                    "{\"mask_token\": {\"content\": \"[MASK]\"}}");
+    unsigned count = fail_each(open_filler, 0);
+    assert_in_range(count, 50, 2000);
+    assert_int_equal(fail_each(open_filler, 1), count);
+    tiny_model_free(headed);
 }
 
 /* --------------------------------------------------------------- rerankers
@@ -820,6 +851,7 @@ int main(void)
         cmocka_unit_test(heads),
         cmocka_unit_test(tasks),
         cmocka_unit_test(rerankers),
+        cmocka_unit_test(fillers),
         cmocka_unit_test(modules),
         cmocka_unit_test(static_embeddings),
         cmocka_unit_test(a_job_allocates_five_blocks),

@@ -141,13 +141,13 @@ def shapes(kind, config):
 SPECIAL = ("[CLS]", "[SEP]", "[PAD]")
 
 
-def tokenizer(vocab):
-    made = random_model.tokenizer(vocab, False)
+def tokenizer(vocab, mask=False):
+    made = random_model.tokenizer(vocab, mask)
     words = made["model"]["vocab"]
     for index, name in enumerate(SPECIAL):
         del words[f"t{index}"]
         words[name] = index
-    made["added_tokens"] = [
+    made["added_tokens"] += [
         {"id": index, "content": name, "single_word": False,
          "lstrip": False, "rstrip": False, "normalized": False,
          "special": True} for index, name in enumerate(SPECIAL)

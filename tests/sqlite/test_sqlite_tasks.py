@@ -1,5 +1,5 @@
-"""classify(), classify_json(), zero_shot(), rerank_score() and entities(): that
-they say what the command says of the same texts, which model they use, and what
+"""classify(), classify_json(), zero_shot(), rerank_score(), entities() and
+fill_mask(): that they say what the command says of the same texts, which model they use, and what
 they refuse. It must never check scores against numbers of its own: those of real
 models are for the parity tests.
 """
@@ -35,12 +35,21 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def filler(tmp_path_factory):
+    """Its directory, and the statement that adds it."""
+    path = tiny_bert.write_head(
+        tmp_path_factory.mktemp("filler") / "filler", "MaskedLM", [])
+    return path, ("INSERT INTO remora_models(name, path, task) VALUES "
+                  f"('filler', '{path}', 'fill_mask')")
+
+
+@pytest.fixture(scope="module")
 def command(build):
     """The rows of `remora COMMAND MODEL ...` over TEXTS."""
-    def run(*arguments):
+    def run(*arguments, texts=TEXTS):
         done = subprocess.run(
             [build / "remora", *arguments], capture_output=True, check=True,
-            input="".join(text + "\n" for text in TEXTS).encode())
+            input="".join(text + "\n" for text in texts).encode())
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     return run
@@ -97,6 +106,36 @@ def test_entities_are_those_of_the_command(sql, models, command):
     found = [json.loads(v) for v in each(sql, insert, "entities({})")]
     assert found == [row["entities"] for row in rows]
     assert any(found)
+
+
+def test_fills_are_those_of_the_command(sql, models, command, filler):
+    path, insert = filler
+    others = [insert_statement(name, models[name]) for name in models]
+    texts = ["fish [MASK]", "[MASK] the [MASK]"]
+    rows = command("fill-mask", path, texts=texts)
+    for text, row in zip(texts, rows):
+        for call in ("fill_mask({})", "fill_mask({}, 'filler')"):
+            [[found]] = sql.query(
+                insert, *others, f"SELECT {call.format(quoted(text))} AS v")
+            assert json.loads(found) == row["fills"]
+    assert sql.query(insert, "SELECT task, dim, pooling FROM remora_models") \
+        == [["fill_mask", len(tiny_bert.VOCAB), None]]
+    assert sql.query(insert, "SELECT fill_mask(NULL) AS a, token_count('a') "
+                     "AS b") == [[None, 3]]
+
+
+def test_what_fill_mask_refuses(sql, models, filler):
+    _, insert = filler
+    nli = insert_statement("nli", models["nli"])
+    for call, words in (
+        ("fill_mask('secret')", 'fill_mask: input 0 has no "\\[MASK\\]"'),
+        ("fill_mask('secret', 'nli')", "to classify, not to fill_mask"),
+        ("embed('secret', 'filler')", "to fill_mask, not to embed"),
+        ("fill_mask(5)", r"argument 1 \(text\) must be TEXT"),
+    ):
+        with pytest.raises(SqlError, match=words) as refused:
+            sql.query(insert, nli, f"SELECT {call} AS v")
+        assert "secret" not in str(refused.value).splitlines()[0]
 
 
 def test_results_are_json_values(newest, models):
@@ -168,7 +207,7 @@ def test_task_may_be_given(sql, models):
         "INSERT INTO remora_models(name, path, task) VALUES "
         f"('m', '{path}', 'embed')", "SELECT length(embed('fish')) AS n"
     ) == [[64]]
-    for task, words in (("guess", "task must be embed, classify or"),
+    for task, words in (("guess", "task must be embed, classify, token_classify or fill_m"),
                         ("token_classify", "no model for token-class")):
         with pytest.raises(SqlError, match=words):
             sql.query("INSERT INTO remora_models(name, path, task) VALUES "

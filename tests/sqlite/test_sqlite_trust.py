@@ -97,8 +97,8 @@ def test_functions_are_declared_as_documented(newest):
     rows = db.execute(
         "SELECT name, narg, flags & 0x3fff00 FROM pragma_function_list "
         "WHERE builtin = 0 AND (name LIKE 'embed%' OR name IN ('classify', "
-        "'classify_json', 'entities', 'rerank_score', 'token_count', "
-        "'zero_shot')) "
+        "'classify_json', 'entities', 'fill_mask', 'rerank_score', "
+        "'token_count', 'zero_shot')) "
         "ORDER BY 1, 2"
     ).get
     db.close()
@@ -109,6 +109,7 @@ def test_functions_are_declared_as_documented(newest):
         ("embed_cosine", 2, 0x300800), ("embed_similarity", 2, 0x100800),
         ("embed_similarity", 3, 0x100800), ("embed_to_json", 1, 0x300800),
         ("entities", 1, 0x800), ("entities", 2, 0x800),
+        ("fill_mask", 1, 0x800), ("fill_mask", 2, 0x800),
         ("rerank_score", 2, 0x800), ("rerank_score", 3, 0x800),
         ("token_count", 1, 0x800), ("token_count", 2, 0x800),
         ("zero_shot", -1, 0x800),

@@ -1,8 +1,8 @@
 /*
- * test_tasks.c - classification, zero-shot, reranking and token classification
- * as jobs: what they refuse, what they give, and what a job of one task has of
- * another's. It must never let a task run on a model that was opened for
- * another.
+ * test_tasks.c - classification, zero-shot, reranking, token classification and
+ * mask filling as jobs: what they refuse, what they give, and what a job of one
+ * task has of another's. It must never let a task run on a model that was
+ * opened for another.
  */
 #include "tests/unit/engine_fixture.h"
 #include "tests/unit/tiny_model.h"
@@ -14,8 +14,10 @@
 
 enum { TEXTS = 3 };
 
-static tiny_model *tinies[4];
-static rmr_model *embedder, *classifier, *ranker, *tagger;
+enum { MODELS = 5 };
+
+static tiny_model *tinies[MODELS];
+static rmr_model *embedder, *classifier, *ranker, *tagger, *filler;
 static rmr_engine *engine;
 static rmr_text texts[TEXTS];
 
@@ -47,13 +49,15 @@ static int open_models(void **state)
          .config = ", \"num_labels\": 1"},
         {.head = "BertForTokenClassification",
          .config = ", \"id2label\": {\"0\": \"B-A\", \"1\": \"I-A\", \"2\": "
-                   "\"B-B\"}"}};
-    for (int i = 0; i < 4; i++)
+                   "\"B-B\"}"},
+        {.head = "BertForMaskedLM"}};
+    for (int i = 0; i < MODELS; i++)
         tinies[i] = tiny_model_new(&options[i]);
     embedder = open_tiny(tinies[0], RMR_TASK_EMBED);
     classifier = open_tiny(tinies[1], RMR_TASK_CLASSIFY);
     ranker = open_tiny(tinies[2], RMR_TASK_CLASSIFY);
     tagger = open_tiny(tinies[3], RMR_TASK_TOKEN_CLASSIFY);
+    filler = open_tiny(tinies[4], RMR_TASK_FILL_MASK);
     engine = start_engine(2);
     texts[0] = text_of("fish");
     texts[1] = text_of("");
@@ -69,7 +73,8 @@ static int close_models(void **state)
     rmr_model_release(classifier);
     rmr_model_release(ranker);
     rmr_model_release(tagger);
-    for (int i = 0; i < 4; i++)
+    rmr_model_release(filler);
+    for (int i = 0; i < MODELS; i++)
         tiny_model_free(tinies[i]);
     return 0;
 }
@@ -109,6 +114,16 @@ static rmr_job *tag(const rmr_token_classify_options *options)
     rmr_job *job;
     rmr_status status = rmr_token_classify_start(
         engine, tagger, texts, TEXTS, options, NULL, NULL, &job, &err);
+    return job_of(status, job, &err);
+}
+
+static rmr_job *fill(const rmr_text *masked, size_t count,
+                     const rmr_fill_mask_options *options)
+{
+    rmr_error err = {0};
+    rmr_job *job;
+    rmr_status status = rmr_fill_mask_start(engine, filler, masked, count,
+                                            options, NULL, NULL, &job, &err);
     return job_of(status, job, &err);
 }
 
@@ -159,12 +174,12 @@ static void models_know_their_task(void **state)
 static void the_task_is_found(void **state)
 {
     (void)state;
-    static const rmr_task expected[] = {RMR_TASK_EMBED, RMR_TASK_CLASSIFY,
-                                        RMR_TASK_CLASSIFY,
-                                        RMR_TASK_TOKEN_CLASSIFY};
+    static const rmr_task expected[] = {
+        RMR_TASK_EMBED, RMR_TASK_CLASSIFY, RMR_TASK_CLASSIFY,
+        RMR_TASK_TOKEN_CLASSIFY, RMR_TASK_EMBED};
     rmr_error err = {0};
     rmr_task task;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < MODELS; i++) {
         expect_ok(rmr_model_find_task(tinies[i]->directory, &task, &err), &err);
         assert_int_equal(task, expected[i]);
     }
@@ -248,6 +263,9 @@ static void jobs_have_no_other_results(void **state)
     assert_null(rmr_job_ranking(job, &count));
     assert_null(rmr_job_entities(job, 0, &count));
     assert_null(rmr_job_choice(job, 0));
+    assert_null(rmr_job_masks(job, 0, &count));
+    assert_null(rmr_job_tokens(job, 0, &count));
+    assert_int_equal(count, 0);
     assert_non_null(rmr_job_texts(job, &count));
     assert_int_equal(count, TEXTS);
     rmr_job_release(job);
@@ -295,6 +313,103 @@ static void entities_are_inside_their_text(void **state)
         total += count;
     }
     assert_true(total > 1);
+    rmr_job_release(job);
+}
+
+static void masks_get_the_best_words(void **state)
+{
+    (void)state;
+    const rmr_text masked[] = {text_of("[MASK]"), text_of("the [MASK] [MASK]")};
+    rmr_fill_mask_options options;
+    rmr_fill_mask_options_init(&options);
+    assert_int_equal(options.top_k, 5);
+    options.top_k = 0;
+    rmr_job *all = fill(masked, 2, &options), *few = fill(masked, 2, NULL);
+    for (size_t t = 0; t < 2; t++) {
+        size_t count, num_tokens;
+        const rmr_mask *every = rmr_job_masks(all, t, &count);
+        const rmr_mask *best = rmr_job_masks(few, t, &count);
+        const rmr_token *tokens = rmr_job_tokens(few, t, &num_tokens);
+        assert_int_equal(count, t + 1);
+        assert_int_equal(num_tokens, 3 + 2 * t);
+        for (size_t m = 0; m < count; m++) {
+            double sum = 0;
+            assert_string_equal(
+                rmr_token_string(filler, tokens[best[m].token].id), "[MASK]");
+            assert_int_equal(best[m].num_words, 5);
+            assert_int_equal(every[m].num_words, tiny_vocab_size());
+            assert_memory_equal(best[m].words, every[m].words,
+                                5 * sizeof *best[m].words);
+            for (size_t w = 0; w < every[m].num_words; w++)
+                sum += every[m].words[w].score;
+            assert_true(sum > 1 - 1e-5 && sum < 1 + 1e-5);
+        }
+    }
+    size_t count;
+    assert_null(rmr_job_masks(all, 2, &count));
+    assert_null(rmr_job_tokens(all, 2, &count));
+    assert_null(rmr_job_entities(all, 0, &count));
+    rmr_job_release(all);
+    rmr_job_release(few);
+}
+
+/* The same bits alone and beside others, also where more masks than are run at
+ * a time are in one batch. */
+static void masks_do_not_see_each_other(void **state)
+{
+    (void)state;
+    enum { MANY = 40 };
+    rmr_text masked[MANY];
+    for (size_t i = 0; i < MANY; i++)
+        masked[i] = text_of(i % 3 ? "fish [MASK]" : "[MASK] the [MASK] card");
+    rmr_job *whole = fill(masked, MANY, NULL);
+    for (size_t i = 0; i < 3; i++) {
+        rmr_job *alone = fill(masked + i, 1, NULL);
+        size_t count, others;
+        const rmr_mask *one = rmr_job_masks(alone, 0, &count);
+        for (size_t t = i; t < MANY; t += 3) {
+            const rmr_mask *same = rmr_job_masks(whole, t, &others);
+            assert_int_equal(others, count);
+            for (size_t m = 0; m < count; m++)
+                assert_memory_equal(same[m].words, one[m].words,
+                                    one[m].num_words * sizeof *one[m].words);
+        }
+        rmr_job_release(alone);
+    }
+    rmr_job_release(whole);
+}
+
+static void a_text_without_a_mask_is_refused(void **state)
+{
+    (void)state;
+    rmr_error err;
+    rmr_fill_mask_options options;
+    char cut[512] = "";
+    rmr_fill_mask_options_init(&options);
+    for (int i = 0; i < 60; i++)
+        strcat(cut, "fish ");
+    strcat(cut, "[MASK]");
+    const rmr_text masked[] = {text_of("[MASK]"), text_of("fish"),
+                               text_of(cut)};
+    rmr_job *job = fill(masked, 2, NULL);
+    size_t count;
+    expect_failure(rmr_job_result(job, &err), &err, RMR_ERR_RANGE,
+                   "input 1 has no \"[MASK]\" to be filled");
+    assert_null(rmr_job_masks(job, 0, &count));
+    assert_null(rmr_job_tokens(job, 0, &count));
+    rmr_job_release(job);
+    job = fill(masked + 2, 1, NULL);
+    expect_failure(rmr_job_result(job, &err), &err, RMR_ERR_RANGE,
+                   "among the tokens that the model takes");
+    rmr_job_release(job);
+    options.truncate = RMR_TRUNCATE_START;
+    job = fill(masked + 2, 1, &options);
+    expect_ok(rmr_job_result(job, &err), &err);
+    rmr_job_release(job);
+    options.truncate = RMR_TRUNCATE_NONE;
+    job = fill(masked + 2, 1, &options);
+    expect_failure(rmr_job_result(job, &err), &err, RMR_ERR_TOO_LONG,
+                   "input 0 is longer than");
     rmr_job_release(job);
 }
 
@@ -385,6 +500,12 @@ static void tasks_refuse_other_models(void **state)
     expect_failure(
         rmr_embed(engine, classifier, texts, TEXTS, NULL, vectors, NULL, &err),
         &err, RMR_ERR_UNSUPPORTED, "not to embed");
+    expect_failure(rmr_fill_mask_start(engine, embedder, texts, TEXTS, NULL,
+                                       NULL, NULL, &job, &err),
+                   &err, RMR_ERR_UNSUPPORTED, "not to fill_mask");
+    expect_failure(rmr_fill_mask_start(engine, filler, texts, 0, NULL, NULL,
+                                       NULL, &job, &err),
+                   &err, RMR_ERR_RANGE, "at least one text");
     expect_failure(rmr_classify_start(engine, classifier, texts, 0, NULL, NULL,
                                       NULL, &job, &err),
                    &err, RMR_ERR_RANGE, "at least one text");
@@ -498,6 +619,9 @@ int main(void)
         cmocka_unit_test(jobs_have_no_other_results),
         cmocka_unit_test(equal_scores_keep_their_order),
         cmocka_unit_test(entities_are_inside_their_text),
+        cmocka_unit_test(masks_get_the_best_words),
+        cmocka_unit_test(masks_do_not_see_each_other),
+        cmocka_unit_test(a_text_without_a_mask_is_refused),
         cmocka_unit_test(labels_go_into_the_template),
         cmocka_unit_test(examples_stand_for_a_label),
         cmocka_unit_test(tasks_refuse_other_models),

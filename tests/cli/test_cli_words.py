@@ -1,0 +1,128 @@
+"""`remora fill-mask`: what it writes, and what it refuses. Must never check
+scores against numbers of its own: those are for the parity tests.
+"""
+
+import json
+
+import pytest
+
+import tiny_bert
+
+TEXTS = ["fish [MASK] river", "[MASK]", "the [MASK] of [MASK]."]
+LINES = "".join(text + "\n" for text in TEXTS).encode()
+
+
+@pytest.fixture(scope="module")
+def filler(tmp_path_factory):
+    return tiny_bert.write_head(
+        tmp_path_factory.mktemp("words") / "filler", "MaskedLM", [])
+
+
+def rows_of(remora, *arguments, stdin=LINES):
+    done = remora(*arguments, stdin=stdin)
+    assert (done.code, done.err) == (0, "")
+    return done.rows()
+
+
+def masks_of(row):
+    """A list for each mask."""
+    return (row["fills"] if isinstance(row["fills"][0], list)
+            else [row["fills"]])
+
+
+def test_words_of_each_mask(remora, filler):
+    rows = rows_of(remora, "fill-mask", filler)
+    assert [list(row) for row in rows] == [
+        ["fills", "tokens", "truncated"]] * len(TEXTS)
+    assert [row["tokens"] for row in rows] == [5, 3, 8]
+    assert [len(masks_of(row)) for row in rows] == [1, 1, 2]
+    for row in rows:
+        for mask in masks_of(row):
+            scores = [word["score"] for word in mask]
+            assert len(mask) == 5 and sorted(scores, reverse=True) == scores
+            for word in mask:
+                assert list(word) == ["score", "token", "token_str"]
+                assert word["token_str"] == tiny_bert.VOCAB[word["token"]]
+
+
+def test_best_words(remora, filler):
+    whole = rows_of(remora, "fill-mask", filler, "--top-k", "999")
+    for row in whole:
+        for mask in masks_of(row):
+            assert len(mask) == len(tiny_bert.VOCAB)
+            assert abs(sum(word["score"] for word in mask) - 1) < 1e-5
+    for row, every in zip(
+            rows_of(remora, "fill-mask", filler, "--top-k", "2"), whole):
+        assert masks_of(row) == [mask[:2] for mask in masks_of(every)]
+
+
+def test_sequences_have_the_word(remora, filler):
+    """Special tokens stay only beside other masks."""
+    rows = rows_of(remora, "fill-mask", filler, "--sequence")
+    for word in rows[0]["fills"]:
+        assert word["sequence"].startswith("fish")
+        assert word["sequence"].endswith("river")
+        assert "[CLS]" not in word["sequence"]
+    for mask in rows[2]["fills"]:
+        for word in mask:
+            assert word["sequence"].startswith("[CLS] the")
+            assert word["sequence"].count("[MASK]") == 1
+
+
+def test_many_texts_have_the_words_of_few(remora, filler):
+    few = rows_of(remora, "fill-mask", filler)
+    assert rows_of(remora, "fill-mask", filler, stdin=LINES * 300) == few * 300
+    alone = [rows_of(remora, "fill-mask", filler, stdin=f"{text}\n".encode())
+             for text in TEXTS]
+    assert sum(alone, []) == few
+
+
+def refused(remora, *arguments, stdin):
+    done = remora(*arguments, stdin=stdin)
+    assert (done.code, done.out) == (1, "")
+    assert "secret" not in done.err
+    return done.err
+
+
+def test_texts_without_a_mask(remora, filler):
+    words = refused(remora, "fill-mask", filler,
+                    stdin=b"[MASK]\nsecret\n[MASK]\n")
+    assert 'lines 1 to 3: input 1 has no "[MASK]" to be filled\n' in words
+    words = refused(remora, "fill-mask", filler, "--jsonl", "text",
+                    stdin=b'{"text": ""}\n')
+    assert 'input 0 has no "[MASK]" to be filled\n' in words
+    words = refused(remora, "fill-mask", filler,
+                    stdin=b"fish " * 100 + b"[MASK]\n")
+    assert "among the tokens that the model takes" in words
+
+
+def test_truncation_is_reported(remora, filler):
+    done = remora("fill-mask", filler, stdin=b"[MASK]" + b" fish" * 100)
+    assert done.code == 0 and done.rows()[0]["truncated"] is True
+    assert "was longer than 32 tokens and was cut" in done.err
+
+
+def test_models_without_the_head(remora, tiny, filler, tmp_path):
+    assert "no model for fill-mask" in refused(
+        remora, "fill-mask", tiny, stdin=b"[MASK]\n")
+    for file, content, words in (
+        ("tokenizer_config.json", {"mask_token": "<x>"},
+         '/tokenizer_config.json: "mask_token" "<x>" is no token'),
+        ("special_tokens_map.json", {"mask_token": {"content": "<y>"}},
+         '/special_tokens_map.json: "mask_token" "<y>" is no token'),
+    ):
+        model = tiny_bert.write_head(
+            tmp_path / file.split(".")[0], "MaskedLM", [])
+        (model / file).write_text(json.dumps(content))
+        assert words in refused(
+            remora, "fill-mask", model, stdin=b"[MASK]\n")
+
+
+def test_mask_is_what_the_files_say(remora, tmp_path):
+    model = tiny_bert.write_head(tmp_path / "named", "MaskedLM", [])
+    (model / "tokenizer_config.json").write_text(
+        json.dumps({"mask_token": {"content": "fish"}}))
+    row, = rows_of(remora, "fill-mask", model, stdin=b"the fish\n")
+    assert len(row["fills"]) == 5
+    assert 'no "fish"' in refused(remora, "fill-mask", model,
+                                  stdin=b"[MASK]\n")
