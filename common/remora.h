@@ -97,7 +97,8 @@ typedef enum rmr_task {
     RMR_TASK_CLASSIFY,       /* a score of each label, for a text or a pair of
                               * texts: zero-shot by entailment and rerank too */
     RMR_TASK_TOKEN_CLASSIFY, /* labels of the stretches of a text */
-    RMR_TASK_FILL_MASK       /* words for the masks in a text */
+    RMR_TASK_FILL_MASK,      /* words for the masks in a text */
+    RMR_TASK_EMBED_SPARSE    /* weights of words for a text (SPLADE) */
 } rmr_task;
 
 /* Reads "f32", "bf16", "int8" or "int4" into *dtype. UNSUPPORTED for any other
@@ -108,12 +109,12 @@ RMR_API rmr_status rmr_dtype_parse(const char *name, rmr_dtype *dtype,
 /* "f32", "bf16", "int8", "int4". */
 RMR_API const char *rmr_dtype_name(rmr_dtype dtype);
 
-/* Reads "embed", "classify", "token_classify" or "fill_mask" into *task.
- * UNSUPPORTED for any other name. */
+/* Reads "embed", "classify", "token_classify", "fill_mask" or "embed_sparse"
+ * into *task. UNSUPPORTED for any other name. */
 RMR_API rmr_status rmr_task_parse(const char *name, rmr_task *task,
                                   rmr_error *err);
 
-/* "embed", "classify", "token_classify", "fill_mask". */
+/* "embed", "classify", "token_classify", "fill_mask", "embed_sparse". */
 RMR_API const char *rmr_task_name(rmr_task task);
 
 /* Reads "cosine", "dot", "euclidean" or "manhattan" into *similarity.
@@ -173,7 +174,9 @@ RMR_API void rmr_model_options_init(rmr_model_options *options);
  * so are read; 0 where none does.
  *
  * Opened for another task than embedding, a model has its head and neither
- * pooling nor prompts, and does nothing but that task.
+ * pooling nor prompts, and does nothing but that task. For sparse vectors it
+ * has prompts, and a modules.json must be that of a SparseEncoder with
+ * SpladePooling by max and relu.
  *
  * With an adapter, each of its tensors must be one that the model uses when it
  * is opened for that task. Models of other adapters over one directory are
@@ -187,9 +190,10 @@ RMR_API rmr_status rmr_model_open(rmr_model **out, const char *path,
                                   rmr_error *err);
 
 /* The task that a directory's config.json names a head for, or modules.json a
- * LogitScore: embedding where there is none, or they cannot be read, and of a
- * masked language model, since most encoders are published as such. Errors:
- * FORMAT, NOMEM. */
+ * LogitScore: embedding where there is none, or they cannot be read. A masked
+ * language model, which most encoders are published as, is for embedding too,
+ * but for sparse vectors where modules.json has SpladePooling. Errors: FORMAT,
+ * NOMEM. */
 RMR_API rmr_status rmr_model_find_task(const char *path, rmr_task *task,
                                        rmr_error *err);
 
@@ -696,6 +700,24 @@ RMR_API rmr_status rmr_fill_mask_start(rmr_engine *engine, rmr_model *model,
                                        rmr_job_done *done, void *user,
                                        rmr_job **out, rmr_error *err);
 
+typedef struct rmr_embed_sparse_options {
+    size_t size;
+    uint32_t top_k;        /* the heaviest so many words; default 0: all */
+    rmr_truncate truncate; /* default RMR_TRUNCATE_END */
+    uint64_t timeout_ms;   /* from now; 0: none */
+} rmr_embed_sparse_options;
+
+RMR_API void rmr_embed_sparse_options_init(rmr_embed_sparse_options *options);
+
+/* Weighs the words of the vocabulary for each text: the largest
+ * log(1 + relu(logit)) over its tokens (Formal et al. 2021, SPLADE);
+ * rmr_job_sparse has them. A default prompt of the model comes before each
+ * text. The model was opened for RMR_TASK_EMBED_SPARSE. */
+RMR_API rmr_status rmr_embed_sparse_start(
+    rmr_engine *engine, rmr_model *model, const rmr_text *texts, size_t count,
+    const rmr_embed_sparse_options *options, rmr_job_done *done, void *user,
+    rmr_job **out, rmr_error *err);
+
 /* Drops the work as soon as it can be; done is still called. Idempotent. */
 RMR_API void rmr_job_cancel(rmr_job *job);
 RMR_API void rmr_job_release(rmr_job *job);
@@ -758,6 +780,11 @@ typedef struct rmr_mask {
  * that ended RMR_OK; NULL otherwise. */
 RMR_API const rmr_mask *rmr_job_masks(const rmr_job *job, size_t text,
                                       size_t *count);
+
+/* The *count words of a text whose weight is above 0, by rising id, of a sparse
+ * embedding job that ended RMR_OK; NULL otherwise. */
+RMR_API const rmr_word *rmr_job_sparse(const rmr_job *job, size_t text,
+                                       size_t *count);
 
 /* The *count tokens of a text as the model saw it, of a mask filling job that
  * ended RMR_OK; NULL otherwise. */

@@ -139,6 +139,12 @@ ngx_http_remora_health_run(rmr_engine *engine, rmr_model *model,
                                         &call->job, err);
     }
 
+    if (info.task == RMR_TASK_EMBED_SPARSE) {
+        return rmr_embed_sparse_start(engine, model, &text, 1, NULL,
+                                      ngx_http_remora_call_done, call,
+                                      &call->job, err);
+    }
+
     return rmr_embed_start(engine, model, &text, 1, NULL,
                            ngx_http_remora_call_done, call, &call->job, err);
 }

@@ -152,8 +152,10 @@ typedef enum rmr_sqlite_tasks {
     RMR_SQLITE_CLASSIFY = 1 << RMR_TASK_CLASSIFY,
     RMR_SQLITE_ENTITIES = 1 << RMR_TASK_TOKEN_CLASSIFY,
     RMR_SQLITE_FILL_MASK = 1 << RMR_TASK_FILL_MASK,
+    RMR_SQLITE_SPARSE = 1 << RMR_TASK_EMBED_SPARSE,
     RMR_SQLITE_ANY = RMR_SQLITE_EMBED | RMR_SQLITE_CLASSIFY |
-                     RMR_SQLITE_ENTITIES | RMR_SQLITE_FILL_MASK
+                     RMR_SQLITE_ENTITIES | RMR_SQLITE_FILL_MASK |
+                     RMR_SQLITE_SPARSE
 } rmr_sqlite_tasks;
 
 /* Whether the connection has a model for one of the tasks. */
@@ -208,6 +210,8 @@ void rmr_sqlite_rerank_score(sqlite3_context *ctx, int argc,
                              sqlite3_value **argv);
 void rmr_sqlite_entities(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 void rmr_sqlite_fill_mask(sqlite3_context *ctx, int argc, sqlite3_value **argv);
+void rmr_sqlite_embed_sparse(sqlite3_context *ctx, int argc,
+                             sqlite3_value **argv);
 void rmr_sqlite_token_count(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv);
 void rmr_sqlite_embed_cosine(sqlite3_context *ctx, int argc,

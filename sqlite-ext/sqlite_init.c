@@ -40,6 +40,8 @@ static const function_entry functions[] = {
     {"entities", 2, RESULT_SUBTYPE, rmr_sqlite_entities},
     {"fill_mask", 1, RESULT_SUBTYPE, rmr_sqlite_fill_mask},
     {"fill_mask", 2, RESULT_SUBTYPE, rmr_sqlite_fill_mask},
+    {"embed_sparse", 1, RESULT_SUBTYPE, rmr_sqlite_embed_sparse},
+    {"embed_sparse", 2, RESULT_SUBTYPE, rmr_sqlite_embed_sparse},
     {"token_count", 1, 0, rmr_sqlite_token_count},
     {"token_count", 2, 0, rmr_sqlite_token_count},
     {"embed_cosine", 2, SQLITE_SUBTYPE | SQLITE_INNOCUOUS,

@@ -1,6 +1,6 @@
 /*
  * sqlite_tasks.c - the functions that judge text: classify(), classify_json(),
- * zero_shot(), rerank_score(), entities() and fill_mask().
+ * zero_shot(), rerank_score(), entities(), fill_mask() and embed_sparse().
  *
  * No message and no log line made here may contain any part of the text.
  */
@@ -467,6 +467,46 @@ void rmr_sqlite_fill_mask(sqlite3_context *ctx, int argc, sqlite3_value **argv)
             rmr_sqlite_result_error(ctx, call.function, &err);
         }
         rmr_tokens_free(tokens);
+    }
+    end(&call, job);
+}
+
+/* ------------------------------------------------------------ embed_sparse */
+
+static rmr_status start_embed_sparse(rmr_engine *engine, void *context,
+                                     rmr_job **job, rmr_error *err)
+{
+    const task_call *call = context;
+
+    return rmr_embed_sparse_start(engine, call->model->model, &call->text, 1,
+                                  NULL, NULL, NULL, job, err);
+}
+
+void rmr_sqlite_embed_sparse(sqlite3_context *ctx, int argc,
+                             sqlite3_value **argv)
+{
+    task_call call = {.function = "embed_sparse"};
+    rmr_job *job;
+    sqlite3_str *json;
+    const rmr_word *words;
+    size_t count, i;
+
+    if (!begin(ctx, &call, RMR_SQLITE_SPARSE, argc, argv, 1))
+        return;
+    job = run(ctx, &call, start_embed_sparse);
+    if (job != NULL) {
+        words = rmr_job_sparse(job, 0, &count);
+        json = sqlite3_str_new(sqlite3_context_db_handle(ctx));
+        sqlite3_str_appendall(json, "{\"indices\":[");
+        for (i = 0; i < count; i++)
+            sqlite3_str_appendf(json, "%s%u", i > 0 ? "," : "", words[i].id);
+        sqlite3_str_appendall(json, "],\"values\":[");
+        for (i = 0; i < count; i++) {
+            sqlite3_str_appendall(json, i > 0 ? "," : "");
+            append_score(json, words[i].score);
+        }
+        sqlite3_str_appendall(json, "]}");
+        result_json(ctx, json);
     }
     end(&call, job);
 }

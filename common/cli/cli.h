@@ -35,6 +35,7 @@ extern const cli_command cli_zero_shot_command;
 extern const cli_command cli_rerank_command;
 extern const cli_command cli_ner_command;
 extern const cli_command cli_fill_mask_command;
+extern const cli_command cli_sparse_command;
 extern const cli_command cli_tokenize_command;
 extern const cli_command cli_detokenize_command;
 extern const cli_command cli_chunk_command;

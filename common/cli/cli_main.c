@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 static const cli_command *const commands[] = {
-    &cli_embed_command,    &cli_classify_command,   &cli_zero_shot_command,
-    &cli_rerank_command,   &cli_ner_command,        &cli_fill_mask_command,
-    &cli_tokenize_command, &cli_detokenize_command, &cli_chunk_command,
-    &cli_inspect_command,  &cli_bench_command,      &cli_quantize_command,
-    &cli_kernels_command,
+    &cli_embed_command,    &cli_classify_command, &cli_zero_shot_command,
+    &cli_rerank_command,   &cli_ner_command,      &cli_fill_mask_command,
+    &cli_sparse_command,   &cli_tokenize_command, &cli_detokenize_command,
+    &cli_chunk_command,    &cli_inspect_command,  &cli_bench_command,
+    &cli_quantize_command, &cli_kernels_command,
 };
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -68,10 +68,11 @@ static int print_version(void)
 static int dispatch(int argc, char **argv)
 {
     if (argc < 2) {
-        return cli_usage(NULL, "a command is needed: embed, classify, "
-                               "zero-shot, rerank, ner, fill-mask, tokenize, "
-                               "detokenize, chunk, inspect, bench, quantize "
-                               "or kernels");
+        return cli_usage(NULL,
+                         "a command is needed: embed, classify, "
+                         "zero-shot, rerank, ner, fill-mask, sparse, tokenize, "
+                         "detokenize, chunk, inspect, bench, quantize "
+                         "or kernels");
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         return print_help();
@@ -84,12 +85,12 @@ static int dispatch(int argc, char **argv)
             return commands[i]->run(argc - 2, argv + 2);
         }
     }
-    return cli_usage(
-        NULL,
-        "there is no command \"%s\": the commands are embed, "
-        "classify, zero-shot, rerank, ner, fill-mask, tokenize, detokenize, "
-        "chunk, inspect, bench, quantize and kernels",
-        argv[1]);
+    return cli_usage(NULL,
+                     "there is no command \"%s\": the commands are embed, "
+                     "classify, zero-shot, rerank, ner, fill-mask, sparse, "
+                     "tokenize, detokenize, "
+                     "chunk, inspect, bench, quantize and kernels",
+                     argv[1]);
 }
 
 /* A standard descriptor that the parent closed would be given to the next file

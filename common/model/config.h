@@ -189,6 +189,17 @@ rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
 rmr_status rmr_config_read_lengths(rmr_config *config, const char *directory,
                                    rmr_error *err);
 
+/* The same for sparse vectors: also modules.json, which must be a SparseEncoder
+ * as this library runs it, SpladePooling's file and sentence_bert_config.json,
+ * where present. Same errors. */
+rmr_status rmr_config_read_sparse(rmr_config *config, const char *directory,
+                                  rmr_error *err);
+
+/* Whether modules.json, if there is one, names SpladePooling. Errors: FORMAT,
+ * IO, NOMEM. */
+rmr_status rmr_config_find_sparse(int *is_sparse, const char *directory,
+                                  rmr_error *err);
+
 /*
  * The max_tokens that the first two give where they succeed, for a directory
  * of which only the tokenizer is used: from max_position_embeddings of

@@ -254,6 +254,17 @@ static rmr_status open_modules(rmr_model *model, const char *pooling,
     return status;
 }
 
+/* What a SparseEncoder has beside its encoder. */
+static rmr_status open_sparse(rmr_model *model, rmr_error *err)
+{
+    rmr_config *config = &model->config;
+    rmr_status status = rmr_config_read_sparse(config, model->path, err);
+    if (!status)
+        status = rmr_prompts_read(
+            &model->prompts, config->has_modules ? model->path : NULL, err);
+    return status;
+}
+
 /* Config and tokenizer, and all that they say about each other. */
 static rmr_status open_texts(rmr_model *model, const rmr_model_options *options,
                              rmr_error *err)
@@ -266,6 +277,8 @@ static rmr_status open_texts(rmr_model *model, const rmr_model_options *options,
         status = open_static(model, options->sha256, err);
     if (!status && model->task == RMR_TASK_EMBED)
         status = open_modules(model, options->pooling, err);
+    else if (!status && model->task == RMR_TASK_EMBED_SPARSE)
+        status = open_sparse(model, err);
     else if (!status)
         status = rmr_config_read_lengths(config, model->path, err);
     if (!status)
@@ -319,7 +332,8 @@ static rmr_status bind(rmr_model *model, const rmr_arch *arch, rmr_error *err)
             model, err);
     if (model->task == RMR_TASK_TOKEN_CLASSIFY)
         return rmr_head_bind(&model->head, RMR_HEAD_TOKENS, model, err);
-    if (model->task == RMR_TASK_FILL_MASK)
+    if (model->task == RMR_TASK_FILL_MASK ||
+        model->task == RMR_TASK_EMBED_SPARSE)
         return rmr_head_bind(&model->head, RMR_HEAD_FILL, model, err);
     return RMR_OK;
 }
@@ -465,6 +479,7 @@ int rmr_model_prompt(const rmr_model *model, size_t index, const char **name,
 rmr_status rmr_model_find_task(const char *path, rmr_task *task, rmr_error *err)
 {
     rmr_head_kind kind = RMR_HEAD_NONE;
+    int is_sparse = 0;
     rmr_status status = rmr_head_find(&kind, path, err);
     if (!status && kind == RMR_HEAD_ANSWER) {
         int found;
@@ -473,8 +488,11 @@ rmr_status rmr_model_find_task(const char *path, rmr_task *task, rmr_error *err)
     }
     if (status == RMR_ERR_IO)
         status = RMR_OK; /* opening the model says what is missing */
+    if (!status && kind == RMR_HEAD_FILL)
+        status = rmr_config_find_sparse(&is_sparse, path, err);
     *task = kind == RMR_HEAD_CLASSIFY ? RMR_TASK_CLASSIFY
             : kind == RMR_HEAD_TOKENS ? RMR_TASK_TOKEN_CLASSIFY
+            : is_sparse               ? RMR_TASK_EMBED_SPARSE
                                       : RMR_TASK_EMBED;
     return status;
 }
@@ -658,6 +676,9 @@ rmr_status rmr_model_run(const rmr_model *model, const rmr_batch *batch,
                        workspace->team, vectors);
         return RMR_OK;
     }
+    if (model->task == RMR_TASK_EMBED_SPARSE)
+        return rmr_words_sparse(model->head, batch, workspace->bytes, result,
+                                workspace->team, vectors, err);
     if (model->head) {
         run_head(model, batch, workspace->bytes, members, result, vectors);
         return RMR_OK;

@@ -63,6 +63,12 @@ typedef enum rmr_unit_length {
     RMR_UNIT_BEFORE_CUT
 } rmr_unit_length;
 
+/* Words with their scores; items are owned by whoever has this. */
+typedef struct rmr_words {
+    rmr_word *items; /* [count] */
+    size_t count;
+} rmr_words;
+
 /* What is wanted of one sequence, where it goes, what became of it. Where the
  * model has a head, these are its logits: num_labels, of each token where the
  * task is theirs. */
@@ -74,10 +80,12 @@ typedef struct rmr_vector {
     /* Of RMR_TASK_FILL_MASK alone: */
     const uint32_t *masks; /* [num_masks], tokens of the sequence */
     size_t num_masks;
-    uint32_t top_k;  /* 1 to vocab_size */
     rmr_word *words; /* the caller's: [num_masks, top_k], best first */
-    int finite;      /* set: 0 when a component was NaN or infinite, and
-                      * values was left alone */
+    uint32_t top_k;  /* of words, 1 to vocab_size; */
+    /* of RMR_TASK_EMBED_SPARSE the heaviest so many, or 0: all. */
+    rmr_words *sparse; /* the caller's, empty before: by rising id */
+    int finite;        /* set: 0 when a component was NaN or infinite, and
+                        * values was left alone */
 } rmr_vector;
 
 /* A text as the model sees it, at most as long as it takes; of one that

@@ -22,6 +22,10 @@ typedef struct reader {
     rmr_module_config *module; /* that is being read, after pooling */
     rmr_error *err;
     int is_model2vec; /* config.json says so */
+    /* What sentence-transformers is to run the encoder for, and what it would
+     * be run for where its file does not say. */
+    const char *task, *default_task;
+    int is_sparse; /* modules.json names SpladePooling */
 } reader;
 
 /* One kind of file: how it is loaded, what its outermost value must be, and
@@ -348,6 +352,19 @@ static rmr_status read_tokenizer_config(reader *r, rmr_json_source source)
     return status;
 }
 
+static rmr_status expect_task(reader *r, rmr_json_source source)
+{
+    const char *task;
+    rmr_status status = rmr_json_get_string(source, "transformer_task",
+                                            r->default_task, &task, r->err);
+    if (status || strcmp(task, r->task) == 0)
+        return status;
+    return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
+                    "%s: \"transformer_task\" \"%s\" is not supported; \"%s\" "
+                    "is",
+                    source.name, task, r->task);
+}
+
 /* What tells sentence-transformers to run the encoder in another way. */
 static rmr_status refuse_variants(reader *r, rmr_json_source source)
 {
@@ -367,16 +384,16 @@ static rmr_status refuse_variants(reader *r, rmr_json_source source)
     const json_t *modalities =
         json_object_get(source.object, "modality_config");
     rmr_json_source text = {json_object_get(modalities, "text"), source.name};
-    rmr_status status =
-        expect_value(r, source, "transformer_task", "feature-extraction");
+    const char *output =
+        strcmp(r->task, "fill-mask") == 0 ? "logits" : "last_hidden_state";
+    rmr_status status = expect_task(r, source);
     if (!status)
         status =
             expect_value(r, source, "module_output_name", "token_embeddings");
     if (!status)
         status = expect_value(r, text, "method", "forward");
     if (!status)
-        status =
-            expect_value(r, text, "method_output_name", "last_hidden_state");
+        status = expect_value(r, text, "method_output_name", output);
     return status;
 }
 
@@ -480,7 +497,12 @@ rmr_status rmr_config_read_modules(rmr_config *config, const char *directory,
 {
     static const file_kind model2vec_file = {rmr_json_load_file, JSON_ARRAY,
                                              read_modules_of_model2vec};
-    reader r = {.directory = directory, .config = config, .err = err};
+    static const char task[] = "feature-extraction";
+    reader r = {.directory = directory,
+                .config = config,
+                .err = err,
+                .task = task,
+                .default_task = task};
     if (config->drops_unknown)
         return read_file(&r, "modules.json", &model2vec_file, RMR_OK);
     rmr_status status = RMR_OK;
@@ -511,6 +533,100 @@ rmr_status rmr_config_read_lengths(rmr_config *config, const char *directory,
         read_file(&r, "tokenizer_config.json", &tokenizer_file, RMR_OK);
     if (!status)
         status = read_file(&r, "modules.json", &beside_modules, RMR_OK);
+    return status;
+}
+
+/* --------------------------------------------------------- sparse vectors */
+
+static rmr_status read_splade_pooling(reader *r, rmr_json_source source)
+{
+    rmr_status status = expect_value(r, source, "pooling_strategy", "max");
+    return status ? status
+                  : expect_value(r, source, "activation_function", "relu");
+}
+
+/* The modules of a SparseEncoder: a masked language model and SpladePooling. */
+static rmr_status read_sparse_module(reader *r, rmr_json_source entry,
+                                     size_t index)
+{
+    static const file_kind pooling = {rmr_json_load_file, JSON_OBJECT,
+                                      read_splade_pooling};
+    const char *type, *path;
+    rmr_status status = rmr_json_get_string(entry, "type", NULL, &type, r->err);
+    if (!status)
+        status = rmr_json_get_string(entry, "path", "", &path, r->err);
+    if (status)
+        return status;
+    if (index == 0 && is_module(type, "MLMTransformer") && !*path) {
+        r->default_task = r->task;
+        return RMR_OK;
+    }
+    if (index == 0 && is_module(type, "Transformer") && !*path)
+        return RMR_OK;
+    if (index == 1 && is_module(type, "SpladePooling") &&
+        rmr_path_is_inside(path))
+        return read_module_file(r, path, &pooling, RMR_OK);
+    return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
+                    "%s: module %zu, \"%s\" in \"%s\", is not supported for "
+                    "sparse vectors; MLMTransformer in the directory itself "
+                    "and SpladePooling are",
+                    entry.name, index, type, path);
+}
+
+static rmr_status read_sparse_modules(reader *r, rmr_json_source source)
+{
+    size_t count = json_array_size(source.object);
+    rmr_status status = RMR_OK;
+    r->config->has_modules = 1;
+    for (size_t i = 0; i < count && !status; i++)
+        status = read_sparse_module(
+            r, (rmr_json_source){json_array_get(source.object, i), source.name},
+            i);
+    if (!status && count != 2)
+        status = rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
+                          "%s: there must be two modules, the second "
+                          "SpladePooling",
+                          source.name);
+    /* Without the file a Transformer has another task. */
+    if (!status)
+        status = read_file(r, "sentence_bert_config.json", &sentence_bert_file,
+                           r->default_task == r->task ? RMR_OK : RMR_ERR_IO);
+    return status;
+}
+
+rmr_status rmr_config_read_sparse(rmr_config *config, const char *directory,
+                                  rmr_error *err)
+{
+    static const file_kind file = {rmr_json_load_file, JSON_ARRAY,
+                                   read_sparse_modules};
+    reader r = {.directory = directory,
+                .config = config,
+                .err = err,
+                .task = "fill-mask",
+                .default_task = "feature-extraction"};
+    rmr_status status =
+        read_file(&r, "tokenizer_config.json", &tokenizer_file, RMR_OK);
+    if (!status)
+        status = read_file(&r, "modules.json", &file, RMR_OK);
+    return status;
+}
+
+static rmr_status find_splade_pooling(reader *r, rmr_json_source source)
+{
+    const json_t *second = json_array_get(source.object, 1);
+    const char *type = json_string_value(json_object_get(second, "type"));
+    r->is_sparse = type && is_module(type, "SpladePooling");
+    return RMR_OK;
+}
+
+rmr_status rmr_config_find_sparse(int *is_sparse, const char *directory,
+                                  rmr_error *err)
+{
+    static const file_kind file = {rmr_json_load_file, JSON_ARRAY,
+                                   find_splade_pooling};
+    reader r = {.directory = directory, .err = err};
+    rmr_status status = read_file(&r, "modules.json", &file, RMR_OK);
+    *is_sparse = r.is_sparse;
     return status;
 }
 

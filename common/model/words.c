@@ -199,3 +199,54 @@ void rmr_words_fill(const rmr_head *head, const rmr_batch *batch,
     if (m.count)
         run_masks(head, hidden, scratch, team, &m);
 }
+
+static int by_id(const void *a, const void *b)
+{
+    const rmr_word *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* The words that have a weight, the heaviest top_k of them unless that is 0.
+ * 0: out of memory. */
+static int take_words(const float *weights, size_t count, uint32_t top_k,
+                      rmr_words *words)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        kept += weights[i] > 0;
+    int is_cut = top_k && top_k < kept;
+    if (is_cut)
+        kept = top_k;
+    words->items = rmr_malloc_array(kept, sizeof *words->items);
+    if (!words->items)
+        return 0;
+    if (is_cut) {
+        rmr_words_best(weights, count, kept, words->items);
+        qsort(words->items, kept, sizeof *words->items, by_id);
+        words->count = kept;
+        return 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (weights[i] > 0)
+            words->items[words->count++] = (rmr_word){(uint32_t)i, weights[i]};
+    }
+    return 1;
+}
+
+rmr_status rmr_words_sparse(const rmr_head *head, const rmr_batch *batch,
+                            const float *hidden, void *scratch, rmr_team *team,
+                            rmr_vector *vectors, rmr_error *err)
+{
+    size_t bytes = rmr_head_scratch_bytes(head, rmr_team_members(team));
+    float *weights = (float *)((char *)scratch + bytes);
+    for (size_t s = 0; s < batch->num_seqs; s++) {
+        rmr_vector *vector = &vectors[s];
+        vector->finite =
+            rmr_head_sparse(head, hidden, batch->cu_seqlens[s],
+                            batch->cu_seqlens[s + 1], scratch, team, weights);
+        if (vector->finite && !take_words(weights, head->output.weight.out,
+                                          vector->top_k, vector->sparse))
+            return rmr_fail_nomem(err, "the words of a text");
+    }
+    return RMR_OK;
+}

@@ -29,4 +29,11 @@ void rmr_words_fill(const rmr_head *head, const rmr_batch *batch,
                     const float *hidden, void *scratch, rmr_team *team,
                     rmr_vector *vectors);
 
+/* For each sequence the words whose weights are above 0, in a list that it
+ * allocates, and sets `finite`. Errors: NOMEM; lists that are there are the
+ * caller's all the same. */
+rmr_status rmr_words_sparse(const rmr_head *head, const rmr_batch *batch,
+                            const float *hidden, void *scratch, rmr_team *team,
+                            rmr_vector *vectors, rmr_error *err);
+
 #endif

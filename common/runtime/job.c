@@ -237,7 +237,7 @@ void rmr_job_fail(rmr_job *job, rmr_status status, const rmr_error *error)
 
 void rmr_job_complete(rmr_job *job)
 {
-    if (job->task && !job->status)
+    if (job->task && job->task->finish && !job->status)
         job->task->finish(job);
     if (job->kind->finish)
         job->kind->finish(job);

@@ -36,7 +36,8 @@ typedef struct rmr_job_kind {
 
 /* What a task makes of a job's values, and what it keeps for that. */
 typedef struct rmr_job_task {
-    /* Once the values are final, and before the kind's; may fail the job. */
+    /* Once the values are final, and before the kind's; may fail the job. Or
+     * NULL. */
     void (*finish)(rmr_job *job);
     /* Frees `task_data`. */
     void (*destroy)(void *task_data);

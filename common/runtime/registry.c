@@ -120,7 +120,7 @@ static rmr_status open_entry(entry **out, const wanted *w, const char *path,
 
 static rmr_status check_task(const rmr_model_options *options, rmr_error *err)
 {
-    if ((unsigned)options->task > RMR_TASK_FILL_MASK) {
+    if ((unsigned)options->task > RMR_TASK_EMBED_SPARSE) {
         return rmr_fail(err, RMR_ERR_UNSUPPORTED, "task %d is not supported",
                         (int)options->task);
     }

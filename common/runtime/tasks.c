@@ -10,7 +10,7 @@
 #include "common/base/alloc.h"
 
 static const char *const task_names[] = {"embed", "classify", "token_classify",
-                                         "fill_mask"};
+                                         "fill_mask", "embed_sparse"};
 
 enum { NUM_TASKS = sizeof task_names / sizeof *task_names };
 
@@ -23,8 +23,8 @@ rmr_status rmr_task_parse(const char *name, rmr_task *task, rmr_error *err)
         }
     }
     return rmr_fail(err, RMR_ERR_UNSUPPORTED,
-                    "task must be embed, classify, token_classify or "
-                    "fill_mask, not \"%s\"",
+                    "task must be embed, classify, token_classify, fill_mask "
+                    "or embed_sparse, not \"%s\"",
                     name);
 }
 

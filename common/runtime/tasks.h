@@ -39,6 +39,11 @@ rmr_status rmr_job_set_rerank(rmr_job *job, rmr_model *model, rmr_text query,
                               const rmr_rerank_options *options,
                               rmr_error *err);
 
+rmr_status rmr_job_set_embed_sparse(rmr_job *job, rmr_model *model,
+                                    const rmr_text *texts, size_t count,
+                                    const rmr_embed_sparse_options *options,
+                                    rmr_error *err);
+
 /* The same, but tokenizes here: for a compute thread. */
 rmr_status rmr_job_set_token_classify(rmr_job *job, rmr_model *model,
                                       const rmr_text *texts, size_t count,

@@ -8,8 +8,8 @@ import re
 import pytest
 
 WITH_MODEL = [
-    "embed", "classify", "zero-shot", "rerank", "ner", "fill-mask", "tokenize",
-    "detokenize", "chunk", "inspect", "bench", "quantize"
+    "embed", "classify", "zero-shot", "rerank", "ner", "fill-mask", "sparse",
+    "tokenize", "detokenize", "chunk", "inspect", "bench", "quantize"
 ]
 # What stands after MODEL, of a command that wants more than that.
 SECOND = {"quantize": ["out"]}
@@ -24,8 +24,8 @@ def test_no_command(remora):
     assert done.out == ""
     assert done.err == (
         "remora: a command is needed: embed, classify, zero-shot, rerank, "
-        "ner, fill-mask, tokenize, detokenize, chunk, inspect, bench, "
-        "quantize or kernels; see remora --help\n"
+        "ner, fill-mask, sparse, tokenize, detokenize, chunk, inspect, "
+        "bench, quantize or kernels; see remora --help\n"
     )
 
 
@@ -34,8 +34,8 @@ def test_unknown_command(remora):
     assert done.code == 2
     assert done.err == (
         'remora: there is no command "embd": the commands are embed, '
-        "classify, zero-shot, rerank, ner, fill-mask, tokenize, detokenize, "
-        "chunk, inspect, bench, quantize and kernels; "
+        "classify, zero-shot, rerank, ner, fill-mask, sparse, tokenize, "
+        "detokenize, chunk, inspect, bench, quantize and kernels; "
         "see remora --help\n"
     )
 
@@ -84,6 +84,8 @@ OPTIONS = {
            "--dtype --adapter --threads",
     "fill-mask": "--top-k --sequence --input --jsonl --output --dtype "
                  "--adapter --threads",
+    "sparse": "--top-k --strings --input --jsonl --output --dtype --adapter "
+              "--threads",
     "tokenize": "--input --jsonl --pair --max-tokens --no-truncate --stride "
                 "--offsets",
     "detokenize": "--input --skip-special",

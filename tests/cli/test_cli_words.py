@@ -1,5 +1,6 @@
-"""`remora fill-mask`: what it writes, and what it refuses. Must never check
-scores against numbers of its own: those are for the parity tests.
+"""`remora fill-mask` and `remora sparse`: what they write, and what they refuse.
+Must never check scores against numbers of its own: those are for the parity
+tests.
 """
 
 import json
@@ -126,3 +127,56 @@ def test_mask_is_what_the_files_say(remora, tmp_path):
     assert len(row["fills"]) == 5
     assert 'no "fish"' in refused(remora, "fill-mask", model,
                                   stdin=b"[MASK]\n")
+
+
+# ---------------------------------------------------------------------- sparse
+
+@pytest.fixture(scope="module")
+def splade(tmp_path_factory):
+    return tiny_bert.write_splade(
+        tmp_path_factory.mktemp("sparse") / "splade")
+
+
+PLAIN = b"hello world\n\nfish river the line 7\na. b? c!\n"
+
+
+def test_weights_of_each_text(remora, splade, filler):
+    rows = rows_of(remora, "sparse", splade, stdin=PLAIN)
+    assert [list(row) for row in rows] == [
+        ["indices", "values", "tokens", "truncated"]] * 4
+    assert [row["tokens"] for row in rows] == [4, 2, 7, 8]
+    for row in rows:
+        assert row["indices"] == sorted(set(row["indices"]))
+        assert 0 < len(row["indices"]) < len(tiny_bert.VOCAB)
+        assert len(row["values"]) == len(row["indices"])
+        assert min(row["values"]) > 0
+    assert len({str(row) for row in rows}) == 4
+    assert rows_of(remora, "sparse", filler, stdin=PLAIN) == rows
+    assert rows_of(remora, "sparse", splade, stdin=PLAIN * 300) == rows * 300
+
+
+def test_heaviest_words(remora, splade):
+    every = rows_of(remora, "sparse", splade, "--strings", stdin=PLAIN)
+    for count in (1, 7, 999):
+        rows = rows_of(remora, "sparse", splade, "--strings", "--top-k",
+                       str(count), stdin=PLAIN)
+        for row, whole in zip(rows, every):
+            words = sorted(zip(whole["indices"], whole["values"]),
+                           key=lambda word: (-word[1], word[0]))[:count]
+            assert list(zip(row["indices"], row["values"])) == sorted(words)
+            assert row["strings"] == [
+                tiny_bert.VOCAB[index] for index in row["indices"]]
+
+
+def test_other_sparse_encoders_are_refused(remora, tiny, tmp_path):
+    for pooling, words in (
+        ({"pooling_strategy": "sum"}, '"pooling_strategy" "sum"'),
+        ({"activation_function": "log1p_relu"}, '"activation_function"'),
+    ):
+        model = tiny_bert.write_splade(tmp_path / "-".join(pooling), **pooling)
+        assert words in refused(remora, "sparse", model, stdin=b"a\n")
+    assert "no model for fill-mask" in refused(
+        remora, "sparse", tiny_bert.write(tmp_path / "plain", pooling=False),
+        stdin=b"a\n")
+    assert 'module 1, "sentence_transformers.models.Pooling"' in refused(
+        remora, "sparse", tiny, stdin=b"a\n")

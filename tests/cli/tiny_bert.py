@@ -158,6 +158,21 @@ def write_head(directory, task, labels, **config):
     return directory
 
 
+def write_splade(directory, **pooling):
+    """Makes a SparseEncoder's directory; returns it. pooling: what its config
+    says."""
+    write_head(directory, "MaskedLM", [])
+    package = "sentence_transformers.sparse_encoder.models."
+    write_json(directory / "modules.json", [
+        {"idx": 0, "name": "0", "path": "", "type": package + "MLMTransformer"},
+        {"idx": 1, "name": "1", "path": "1_SpladePooling",
+         "type": package + "SpladePooling"},
+    ])
+    write_json(directory / "1_SpladePooling" / "config.json", {
+        "pooling_strategy": "max", "activation_function": "relu", **pooling})
+    return directory
+
+
 def write_adapter(directory, seed=5, prefix="", labels=0):
     """Makes the directory of a LoRA adapter over queries and values; returns
     what it adds to the weights of what `write` wrote, by name. labels: with a

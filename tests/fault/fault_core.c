@@ -516,6 +516,9 @@ static rmr_status start_task(rmr_engine *engine, rmr_zero_shot **zero_shot,
     if (info.task == RMR_TASK_FILL_MASK)
         return rmr_fill_mask_start(engine, tasked, masked, 2, NULL, NULL, NULL,
                                    job, err);
+    if (info.task == RMR_TASK_EMBED_SPARSE)
+        return rmr_embed_sparse_start(engine, tasked, texts, TEXTS, NULL, NULL,
+                                      NULL, job, err);
     if (info.task == RMR_TASK_TOKEN_CLASSIFY)
         return rmr_token_classify_start(engine, tasked, texts, TEXTS, NULL,
                                         NULL, NULL, job, err);
@@ -595,14 +598,21 @@ static void tasks(void **state)
               &(tiny_options){.head = "BertForTokenClassification",
                               .config = ", \"num_labels\": 3"});
     fail_task(RMR_TASK_FILL_MASK, &(tiny_options){.head = "BertForMaskedLM"});
+    fail_task(RMR_TASK_EMBED_SPARSE,
+              &(tiny_options){.pooling = "", .head = "BertForMaskedLM"});
 }
+
+#define MODULE(type, path)                                                     \
+    "{\"type\":\"sentence_transformers.models." type "\",\"path\":\"" path "\"}"
+
+static rmr_task headed_task;
 
 static rmr_status open_filler(uint64_t nth, int forever)
 {
     rmr_error err;
     rmr_model *model = (rmr_model *)&err;
     rmr_alloc_fail_at(nth, forever);
-    rmr_status status = open_task(&model, RMR_TASK_FILL_MASK, &err);
+    rmr_status status = open_task(&model, headed_task, &err);
     stop_failing();
     check_error(status, &err);
     assert_true((status == RMR_OK) == (model != NULL));
@@ -610,16 +620,23 @@ static rmr_status open_filler(uint64_t nth, int forever)
     return status;
 }
 
-/* A mask token that a file names. */
+/* A mask token that a file names, and the modules of a SparseEncoder. */
 static void fillers(void **state)
 {
     (void)state;
     headed = tiny_model_new(&(tiny_options){.head = "BertForMaskedLM"});
     tiny_write_text(headed->directory, "special_tokens_map.json",
                     "{\"mask_token\": {\"content\": \"[MASK]\"}}");
-    unsigned count = fail_each(open_filler, 0);
-    assert_in_range(count, 50, 2000);
-    assert_int_equal(fail_each(open_filler, 1), count);
+    tiny_write_text(
+        headed->directory, "modules.json",
+        "[" MODULE("MLMTransformer", "") "," MODULE("SpladePooling", "1") "]");
+    tiny_write_text(headed->directory, "1/config.json", "{}");
+    for (int i = 0; i < 2; i++) {
+        headed_task = i ? RMR_TASK_EMBED_SPARSE : RMR_TASK_FILL_MASK;
+        unsigned count = fail_each(open_filler, 0);
+        assert_in_range(count, 50, 2000);
+        assert_int_equal(fail_each(open_filler, 1), count);
+    }
     tiny_model_free(headed);
 }
 
@@ -665,9 +682,6 @@ static void rerankers(void **state)
 }
 
 /* ----------------------------------------------------------------- modules */
-
-#define MODULE(type, path)                                                     \
-    "{\"type\":\"sentence_transformers.models." type "\",\"path\":\"" path "\"}"
 
 static rmr_status open_other(uint64_t nth, int forever)
 {

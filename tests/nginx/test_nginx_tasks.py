@@ -278,7 +278,7 @@ def test_health_runs_every_task(started):
 
 def test_task_may_be_given(started, folders):
     for task, words in (("embed", "is successful"),
-                        ("guess", "task must be embed, classify, token_classify or "),
+                        ("guess", "task must be embed, classify, token_classify, "),
                         ("fill_mask", '"task=fill_mask" is for no location'),
                         ("token_classify", "no model for token-class")):
         nginx = Nginx(started.program,

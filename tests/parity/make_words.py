@@ -1,5 +1,5 @@
-"""Writes words.npz: what the reference's pipeline makes of the texts of words.py.
-It must never use Remora.
+"""Writes words.npz: what the reference's pipeline, and its encoder of sparse
+vectors, make of the texts of words.py. It must never use Remora.
 
 usage: make_words.py [--check]
 
@@ -21,6 +21,7 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
+from sentence_transformers import SparseEncoder  # noqa: E402
 
 import words  # noqa: E402
 
@@ -44,6 +45,15 @@ def fills(folder):
         yield field, np.array([text[0][0][field] for text in texts])
 
 
+def weights(folder):
+    """[texts, words]"""
+    model = SparseEncoder(folder, device="cpu", local_files_only=True)
+    return np.concatenate([
+        model.encode([text], convert_to_sparse_tensor=False,
+                     show_progress_bar=False).numpy()
+        for text in words.SPARSE])
+
+
 def made():
     kept = {}
     for name in words.MODELS:
@@ -51,6 +61,9 @@ def made():
             words.write(Path(folder), name)
             for field, values in fills(folder):
                 kept[f"fill/{name}/{field}"] = values
+        with tempfile.TemporaryDirectory() as folder:
+            words.write_sparse(Path(folder), name)
+            kept[f"sparse/{name}"] = weights(folder)
     return kept
 
 

@@ -1,5 +1,5 @@
 """What the command makes of a masked language model beside what the reference's
-pipeline makes of it. It must never pass for a model that was not run.
+pipeline, and its encoder of sparse vectors, make of it. It must never pass for a model that was not run.
 """
 
 import json
@@ -10,7 +10,7 @@ import pytest
 
 import words
 
-BOUND = 1e-5  # of probabilities
+BOUND = 1e-5  # of probabilities, and of weights
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +63,38 @@ def test_fills_of_fewer_bits_are_near(build, tmp_path, expected, dtype):
     for token, score in wanted.items():
         assert abs(scores[token] - score) < {
             "bf16": 0.01, "int8": 0.02, "int4": 0.2}[dtype]
+
+
+def sparse(build, folder, texts, *options):
+    """[texts, words], and the rows."""
+    rows = rows_of(build, texts, "sparse", folder, *options)
+    dense = np.zeros((len(rows), 64), np.float32)
+    for to, row in zip(dense, rows):
+        assert row["indices"] == sorted(set(row["indices"]))
+        assert all(value > 0 for value in row["values"])
+        to[row["indices"]] = row["values"]
+    return dense, rows
+
+
+@pytest.mark.parametrize("name", words.MODELS)
+def test_weights_are_those_of_the_encoder(build, tmp_path, expected, name):
+    folder = words.write_sparse(tmp_path, name)
+    wanted = expected[f"sparse/{name}"]
+    found, rows = sparse(build, folder, words.SPARSE)
+    assert found.shape == wanted.shape and (wanted == 0).any()
+    assert np.abs(found - wanted).max() <= BOUND
+    assert np.array_equal(found > 0, wanted > 0)
+    assert rows[-1]["truncated"] is True
+    alone = [rows_of(build, [text], "sparse", folder)[0]
+             for text in words.SPARSE]
+    assert alone == rows
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "int8", "int4"])
+def test_weights_of_fewer_bits_are_near(build, tmp_path, expected, dtype):
+    folder = words.write_sparse(tmp_path, "bert-fill")
+    found, _ = sparse(build, folder, words.SPARSE, "--dtype", dtype)
+    wanted = expected["sparse/bert-fill"]
+    cosines = (found * wanted).sum(1) / np.sqrt(
+        (found * found).sum(1) * (wanted * wanted).sum(1))
+    assert cosines.min() >= {"bf16": 0.999, "int8": 0.99, "int4": 0.9}[dtype]

@@ -1,5 +1,5 @@
-"""classify(), classify_json(), zero_shot(), rerank_score(), entities() and
-fill_mask(): that they say what the command says of the same texts, which model they use, and what
+"""classify(), classify_json(), zero_shot(), rerank_score(), entities(),
+fill_mask() and embed_sparse(): that they say what the command says of the same texts, which model they use, and what
 they refuse. It must never check scores against numbers of its own: those of real
 models are for the parity tests.
 """
@@ -124,6 +124,25 @@ def test_fills_are_those_of_the_command(sql, models, command, filler):
                      "AS b") == [[None, 3]]
 
 
+def test_sparse_vectors_are_those_of_the_command(
+        sql, models, command, tmp_path):
+    path = tiny_bert.write_splade(tmp_path / "splade")
+    inserts = [insert_statement(name, models[name]) for name in models]
+    inserts.append(insert_statement("splade", path))
+    rows = command("sparse", path)
+    found = [json.loads(sql.query(
+        *inserts, f"SELECT embed_sparse({quoted(text)}) AS v")[0][0])
+        for text in TEXTS]
+    assert found == [{key: row[key] for key in ("indices", "values")}
+                     for row in rows]
+    assert sql.query(
+        *inserts, "SELECT task, dim FROM remora_models WHERE name = 'splade'"
+    ) == [["embed_sparse", len(tiny_bert.VOCAB)]]
+    assert sql.query(*inserts, "SELECT embed_sparse(NULL) AS v") == [[None]]
+    with pytest.raises(SqlError, match="to classify, not to embed_sparse"):
+        sql.query(*inserts, "SELECT embed_sparse('a', 'nli') AS v")
+
+
 def test_what_fill_mask_refuses(sql, models, filler):
     _, insert = filler
     nli = insert_statement("nli", models["nli"])
@@ -207,7 +226,7 @@ def test_task_may_be_given(sql, models):
         "INSERT INTO remora_models(name, path, task) VALUES "
         f"('m', '{path}', 'embed')", "SELECT length(embed('fish')) AS n"
     ) == [[64]]
-    for task, words in (("guess", "task must be embed, classify, token_classify or fill_m"),
+    for task, words in (("guess", "task must be embed, classify, token_classify, fill_m"),
                         ("token_classify", "no model for token-class")):
         with pytest.raises(SqlError, match=words):
             sql.query("INSERT INTO remora_models(name, path, task) VALUES "

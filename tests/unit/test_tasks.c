@@ -1,8 +1,8 @@
 /*
- * test_tasks.c - classification, zero-shot, reranking, token classification and
- * mask filling as jobs: what they refuse, what they give, and what a job of one
- * task has of another's. It must never let a task run on a model that was
- * opened for another.
+ * test_tasks.c - classification, zero-shot, reranking, token classification,
+ * mask filling and sparse vectors as jobs: what they refuse, what they give,
+ * and what a job of one task has of another's. It must never let a task run on
+ * a model that was opened for another.
  */
 #include "tests/unit/engine_fixture.h"
 #include "tests/unit/tiny_model.h"
@@ -17,7 +17,7 @@ enum { TEXTS = 3 };
 enum { MODELS = 5 };
 
 static tiny_model *tinies[MODELS];
-static rmr_model *embedder, *classifier, *ranker, *tagger, *filler;
+static rmr_model *embedder, *classifier, *ranker, *tagger, *filler, *weigher;
 static rmr_engine *engine;
 static rmr_text texts[TEXTS];
 
@@ -50,7 +50,7 @@ static int open_models(void **state)
         {.head = "BertForTokenClassification",
          .config = ", \"id2label\": {\"0\": \"B-A\", \"1\": \"I-A\", \"2\": "
                    "\"B-B\"}"},
-        {.head = "BertForMaskedLM"}};
+        {.head = "BertForMaskedLM", .pooling = ""}};
     for (int i = 0; i < MODELS; i++)
         tinies[i] = tiny_model_new(&options[i]);
     embedder = open_tiny(tinies[0], RMR_TASK_EMBED);
@@ -58,6 +58,7 @@ static int open_models(void **state)
     ranker = open_tiny(tinies[2], RMR_TASK_CLASSIFY);
     tagger = open_tiny(tinies[3], RMR_TASK_TOKEN_CLASSIFY);
     filler = open_tiny(tinies[4], RMR_TASK_FILL_MASK);
+    weigher = open_tiny(tinies[4], RMR_TASK_EMBED_SPARSE);
     engine = start_engine(2);
     texts[0] = text_of("fish");
     texts[1] = text_of("");
@@ -74,6 +75,7 @@ static int close_models(void **state)
     rmr_model_release(ranker);
     rmr_model_release(tagger);
     rmr_model_release(filler);
+    rmr_model_release(weigher);
     for (int i = 0; i < MODELS; i++)
         tiny_model_free(tinies[i]);
     return 0;
@@ -264,6 +266,7 @@ static void jobs_have_no_other_results(void **state)
     assert_null(rmr_job_entities(job, 0, &count));
     assert_null(rmr_job_choice(job, 0));
     assert_null(rmr_job_masks(job, 0, &count));
+    assert_null(rmr_job_sparse(job, 0, &count));
     assert_null(rmr_job_tokens(job, 0, &count));
     assert_int_equal(count, 0);
     assert_non_null(rmr_job_texts(job, &count));
@@ -413,6 +416,62 @@ static void a_text_without_a_mask_is_refused(void **state)
     rmr_job_release(job);
 }
 
+static rmr_job *weigh(const rmr_text *given, size_t count,
+                      const rmr_embed_sparse_options *options)
+{
+    rmr_error err = {0};
+    rmr_job *job;
+    rmr_status status = rmr_embed_sparse_start(engine, weigher, given, count,
+                                               options, NULL, NULL, &job, &err);
+    return job_of(status, job, &err);
+}
+
+/* Also a text that is empty has words, of its special tokens. */
+static void weights_are_by_rising_id(void **state)
+{
+    (void)state;
+    rmr_embed_sparse_options options;
+    rmr_embed_sparse_options_init(&options);
+    options.top_k = 3;
+    rmr_job *all = weigh(texts, TEXTS, NULL);
+    rmr_job *few = weigh(texts, TEXTS, &options);
+    options.top_k = tiny_vocab_size() - 1; /* more than have a weight */
+    rmr_job *most = weigh(texts, TEXTS, &options);
+    size_t count, kept;
+    for (size_t t = 0; t < TEXTS; t++) {
+        const rmr_word *every = rmr_job_sparse(all, t, &count);
+        const rmr_word *best = rmr_job_sparse(few, t, &kept);
+        size_t found = 0;
+        assert_in_range(count, 4, tiny_vocab_size() - 1);
+        assert_int_equal(kept, 3);
+        for (size_t i = 0; i < count; i++) {
+            size_t heavier = 0;
+            assert_true(every[i].score > 0);
+            assert_true(!i || every[i - 1].id < every[i].id);
+            for (size_t j = 0; j < count; j++)
+                heavier += every[j].score > every[i].score;
+            if (heavier < 3)
+                assert_memory_equal(&best[found++], &every[i], sizeof *every);
+        }
+        assert_int_equal(found, 3);
+        const rmr_word *same = rmr_job_sparse(most, t, &kept);
+        assert_int_equal(kept, count);
+        assert_memory_equal(same, every, count * sizeof *same);
+        rmr_job *alone = weigh(texts + t, 1, NULL);
+        const rmr_word *one = rmr_job_sparse(alone, 0, &kept);
+        assert_int_equal(kept, count);
+        assert_memory_equal(one, every, count * sizeof *one);
+        rmr_job_release(alone);
+    }
+    assert_null(rmr_job_sparse(all, TEXTS, &count));
+    assert_null(rmr_job_masks(all, 0, &count));
+    assert_non_null(rmr_job_texts(all, &count));
+    assert_int_equal(count, TEXTS);
+    rmr_job_release(all);
+    rmr_job_release(few);
+    rmr_job_release(most);
+}
+
 /* A hypothesis is the template with the label in it: the same, whichever of
  * both the words are in. */
 static void labels_go_into_the_template(void **state)
@@ -503,6 +562,9 @@ static void tasks_refuse_other_models(void **state)
     expect_failure(rmr_fill_mask_start(engine, embedder, texts, TEXTS, NULL,
                                        NULL, NULL, &job, &err),
                    &err, RMR_ERR_UNSUPPORTED, "not to fill_mask");
+    expect_failure(rmr_embed_sparse_start(engine, filler, texts, TEXTS, NULL,
+                                          NULL, NULL, &job, &err),
+                   &err, RMR_ERR_UNSUPPORTED, "not to embed_sparse");
     expect_failure(rmr_fill_mask_start(engine, filler, texts, 0, NULL, NULL,
                                        NULL, &job, &err),
                    &err, RMR_ERR_RANGE, "at least one text");
@@ -519,6 +581,13 @@ static void tasks_refuse_options(void **state)
     rmr_classify_options classify_options;
     rmr_token_classify_options tag_options;
     rmr_rerank_options rerank_options;
+    rmr_embed_sparse_options sparse_options;
+    rmr_embed_sparse_options_init(&sparse_options);
+    sparse_options.truncate = (rmr_truncate)7;
+    expect_failure(rmr_embed_sparse_start(engine, weigher, texts, TEXTS,
+                                          &sparse_options, NULL, NULL, &job,
+                                          &err),
+                   &err, RMR_ERR_RANGE, "truncate has no value 7");
     rmr_classify_options_init(&classify_options);
     classify_options.function = (rmr_score_function)7;
     expect_failure(rmr_classify_start(engine, classifier, texts, TEXTS,
@@ -620,6 +689,7 @@ int main(void)
         cmocka_unit_test(equal_scores_keep_their_order),
         cmocka_unit_test(entities_are_inside_their_text),
         cmocka_unit_test(masks_get_the_best_words),
+        cmocka_unit_test(weights_are_by_rising_id),
         cmocka_unit_test(masks_do_not_see_each_other),
         cmocka_unit_test(a_text_without_a_mask_is_refused),
         cmocka_unit_test(labels_go_into_the_template),

@@ -1,7 +1,8 @@
 /*
  * test_words.c - the best of a vocabulary's scores beside a sort, the mask
- * token by what files say, and models whose logits are not finite. It must
- * never take an expected order from the code under test.
+ * token by what files say, which SparseEncoders are run, and models whose
+ * logits are not finite. It must never take an expected order from the code
+ * under test.
  */
 #include <math.h>
 
@@ -129,6 +130,123 @@ static void a_tokenizer_may_have_no_mask(void **state)
     tiny_model_free(tiny);
 }
 
+/* ------------------------------------------------------------------ modules
+ */
+
+#define NEW(kind) "sentence_transformers.base.modules." kind
+#define OLD(kind) "sentence_transformers.sparse_encoder.models." kind
+#define ENTRY(type, path) "{\"type\": \"" type "\", \"path\": \"" path "\"}"
+#define POOLING ENTRY(OLD("SpladePooling"), "1_SpladePooling")
+#define MLM ENTRY(OLD("MLMTransformer"), "")
+#define OF_TODAY "[" ENTRY(NEW("Transformer"), "") ", " POOLING "]"
+#define OF_BEFORE "[" MLM ", " POOLING "]"
+#define OUTSIDE ENTRY(OLD("SpladePooling"), "../x")
+#define TASK(name) "{\"transformer_task\": \"" name "\"}"
+
+static rmr_status open_sparse(const tiny_model *tiny, rmr_error *err)
+{
+    rmr_model_options options;
+    rmr_model *model;
+    rmr_model_options_init(&options);
+    options.task = RMR_TASK_EMBED_SPARSE;
+    rmr_status status = rmr_model_load(&model, tiny->directory, &options, err);
+    rmr_model_unload(model);
+    return status;
+}
+
+static void put(const tiny_model *tiny, const char *modules,
+                const char *pooling, const char *transformer)
+{
+    tiny_write_text(tiny->directory, "modules.json", modules);
+    tiny_write_text(tiny->directory, "1_SpladePooling/config.json", pooling);
+    tiny_write_text(tiny->directory, "sentence_bert_config.json", transformer);
+}
+
+static void sparse_encoders_are_run(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *modules, *pooling, *transformer;
+    } good[] = {
+        {OF_BEFORE, "{}", "{}"},
+        {OF_BEFORE, "{\"pooling_strategy\": \"max\", \"chunk_size\": 8}",
+         TASK("fill-mask")},
+        {OF_TODAY, "{\"activation_function\": \"relu\"}",
+         "{\"transformer_task\": \"fill-mask\", \"modality_config\": "
+         "{\"text\": "
+         "{\"method\": \"forward\", \"method_output_name\": \"logits\"}}}"},
+    };
+    tiny_model *tiny =
+        tiny_model_new(&(tiny_options){.head = FILLER, .pooling = ""});
+    rmr_error err = {0};
+    rmr_task task;
+    expect_ok(open_sparse(tiny, &err), &err);
+    for (size_t i = 0; i < LENGTH(good); i++) {
+        put(tiny, good[i].modules, good[i].pooling, good[i].transformer);
+        expect_ok(open_sparse(tiny, &err), &err);
+        expect_ok(rmr_model_find_task(tiny->directory, &task, &err), &err);
+        assert_int_equal(task, RMR_TASK_EMBED_SPARSE);
+    }
+    tiny_remove(tiny->directory, "sentence_bert_config.json");
+    tiny_write_text(tiny->directory, "modules.json", OF_BEFORE);
+    expect_ok(open_sparse(tiny, &err), &err);
+    tiny_write_text(tiny->directory, "modules.json", "{}");
+    expect_failure(rmr_model_find_task(tiny->directory, &task, &err), &err,
+                   RMR_ERR_FORMAT, "modules.json must be a JSON array");
+    tiny_model_free(tiny);
+}
+
+static void other_encoders_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *modules, *pooling, *transformer;
+        rmr_status status;
+        const char *file, *words;
+    } bad[] = {
+        {OF_BEFORE, "{\"pooling_strategy\": \"sum\"}", "{}",
+         RMR_ERR_UNSUPPORTED, "1_SpladePooling/config.json",
+         "\"pooling_strategy\" \"sum\""},
+        {OF_BEFORE, "{\"activation_function\": \"log1p_relu\"}", "{}",
+         RMR_ERR_UNSUPPORTED, "1_SpladePooling/config.json",
+         "\"activation_function\""},
+        {OF_BEFORE, "[]", "{}", RMR_ERR_FORMAT, "1_SpladePooling/config.json",
+         "JSON object"},
+        {OF_TODAY, "{}", "{}", RMR_ERR_UNSUPPORTED, "sentence_bert_config.json",
+         "\"feature-extraction\" is not supported; \"fill-mask\" is"},
+        {OF_BEFORE, "{}", TASK("feature-extraction"), RMR_ERR_UNSUPPORTED,
+         "sentence_bert_config.json", "\"fill-mask\" is"},
+        {OF_BEFORE, "{}", "{\"model_args\": {\"x\": 1}}", RMR_ERR_UNSUPPORTED,
+         "sentence_bert_config.json", "\"model_args\""},
+        {"[" POOLING "]", "{}", "{}", RMR_ERR_UNSUPPORTED, "modules.json",
+         "module 0"},
+        {"[" MLM "]", "{}", "{}", RMR_ERR_UNSUPPORTED, "modules.json",
+         "two modules"},
+        {"[" MLM ", " POOLING ", " POOLING "]", "{}", "{}", RMR_ERR_UNSUPPORTED,
+         "modules.json", "module 2"},
+        {"[" ENTRY(OLD("MLMTransformer"), "0") ", " POOLING "]", "{}", "{}",
+         RMR_ERR_UNSUPPORTED, "modules.json", "module 0"},
+        {"[" MLM ", " OUTSIDE "]", "{}", "{}", RMR_ERR_UNSUPPORTED,
+         "modules.json", "module 1"},
+        {"[{\"type\": 5}]", "{}", "{}", RMR_ERR_FORMAT, "modules.json",
+         "\"type\""},
+        {"{}", "{}", "{}", RMR_ERR_FORMAT, "modules.json", "JSON array"},
+    };
+    tiny_model *tiny =
+        tiny_model_new(&(tiny_options){.head = FILLER, .pooling = ""});
+    rmr_error err = {0};
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        put(tiny, bad[i].modules, bad[i].pooling, bad[i].transformer);
+        expect_failure(open_sparse(tiny, &err), &err, bad[i].status,
+                       bad[i].file, bad[i].words);
+    }
+    put(tiny, OF_TODAY, "{}", "{}");
+    tiny_remove(tiny->directory, "sentence_bert_config.json");
+    expect_failure(open_sparse(tiny, &err), &err, RMR_ERR_IO,
+                   "sentence_bert_config.json");
+    tiny_model_free(tiny);
+}
+
 /* --------------------------------------------------------------- not finite
  */
 
@@ -153,6 +271,7 @@ static void logits_that_are_not_finite_fail(void **state)
     /* A product overflows, though no weight is infinite. */
     tiny_model *tiny =
         tiny_model_new(&(tiny_options){.head = FILLER,
+                                       .pooling = "",
                                        .poison = "cls.predictions.transform."
                                                  "LayerNorm.weight",
                                        .poison_value = 3.4e38f});
@@ -162,6 +281,13 @@ static void logits_that_are_not_finite_fail(void **state)
     expect_ok(rmr_model_open(&model, tiny->directory, &options, &err), &err);
     rmr_status status = rmr_fill_mask_start(engine, model, &text, 1, NULL, NULL,
                                             NULL, &job, &err);
+    expect_failure(run(status, job, &err), &err, RMR_ERR_RANGE,
+                   "not finite for input 0");
+    rmr_model_release(model);
+    options.task = RMR_TASK_EMBED_SPARSE;
+    expect_ok(rmr_model_open(&model, tiny->directory, &options, &err), &err);
+    status = rmr_embed_sparse_start(engine, model, &text, 1, NULL, NULL, NULL,
+                                    &job, &err);
     expect_failure(run(status, job, &err), &err, RMR_ERR_RANGE,
                    "not finite for input 0");
     rmr_model_release(model);
@@ -175,6 +301,8 @@ int main(void)
         cmocka_unit_test(the_best_are_in_order),
         cmocka_unit_test(the_mask_is_what_files_say),
         cmocka_unit_test(a_tokenizer_may_have_no_mask),
+        cmocka_unit_test(sparse_encoders_are_run),
+        cmocka_unit_test(other_encoders_are_refused),
         cmocka_unit_test(logits_that_are_not_finite_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
