@@ -521,6 +521,30 @@ RMR_API rmr_status rmr_embed_start(rmr_engine *engine, rmr_model *model,
                                    rmr_job_done *done, void *user,
                                    rmr_job **out, rmr_error *err);
 
+typedef struct rmr_embed_tokens_options {
+    size_t size;
+    int normalize;           /* 1: each vector of unit L2 length; default 0 */
+    rmr_truncate truncate;   /* default RMR_TRUNCATE_END */
+    uint64_t timeout_ms;     /* from now; 0: none */
+    const char *prompt_name; /* as rmr_embed_options has them */
+    rmr_text prompt;
+} rmr_embed_tokens_options;
+
+RMR_API void rmr_embed_tokens_options_init(rmr_embed_tokens_options *options);
+
+/*
+ * A vector of each token, as models like ColBERT compare texts by: the last
+ * hidden state, special tokens and those of a prompt among them. The modules
+ * after the encoder are those of a text's vector, and not run.
+ * rmr_job_token_embeddings and rmr_job_tokens have what comes of it. The model
+ * was opened for RMR_TASK_EMBED. Errors here: also UNSUPPORTED (static
+ * embeddings).
+ */
+RMR_API rmr_status rmr_embed_tokens_start(
+    rmr_engine *engine, rmr_model *model, const rmr_text *texts, size_t count,
+    const rmr_embed_tokens_options *options, rmr_job_done *done, void *user,
+    rmr_job **out, rmr_error *err);
+
 /* What makes scores of a classifier's logits. */
 typedef enum rmr_score_function {
     RMR_SCORE_MODEL = 0, /* what config.json's "problem_type" says, or else: of
@@ -786,8 +810,14 @@ RMR_API const rmr_mask *rmr_job_masks(const rmr_job *job, size_t text,
 RMR_API const rmr_word *rmr_job_sparse(const rmr_job *job, size_t text,
                                        size_t *count);
 
-/* The *count tokens of a text as the model saw it, of a mask filling job that
- * ended RMR_OK; NULL otherwise. */
+/* The vectors of a text's tokens, [*count, *dim] float32, row-major, of a job
+ * of rmr_embed_tokens_start that ended RMR_OK; NULL otherwise. */
+RMR_API const float *rmr_job_token_embeddings(const rmr_job *job, size_t text,
+                                              size_t *count, size_t *dim);
+
+/* The *count tokens of a text as the model saw it, of a job that fills masks or
+ * embeds tokens and ended RMR_OK; NULL otherwise. Offsets are those of the text
+ * without its prompt, whose tokens have 0, 0. */
 RMR_API const rmr_token *rmr_job_tokens(const rmr_job *job, size_t text,
                                         size_t *count);
 

@@ -316,6 +316,7 @@ struct cli_jobs {
      * each may be NULL. */
     int (*begin)(cli_jobs *jobs);
     int (*end)(cli_jobs *jobs, int code);
+    size_t chunk_bytes; /* a job is handed over with; 0: as usual */
 
     cli_input input;
     cli_output output;

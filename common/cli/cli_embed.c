@@ -8,6 +8,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* Of text in a job of --tokens, whose results are hundreds of times as large.
+ */
+#define TOKENS_CHUNK_BYTES ((size_t)1 << 12)
+
 static const char help[] =
     "usage: remora embed MODEL [options]\n"
     "\n"
@@ -34,6 +38,18 @@ static const char help[] =
     "  --prompt-name P   the model's prompt P before each text (default: the\n"
     "                    one that the model says; remora inspect has them)\n"
     "  --prompt TEXT     TEXT before each text; an empty one: no prompt\n"
+    "  --tokens          a vector of each token instead, the last hidden "
+    "state:\n"
+    "                    a line {\"embeddings\": [[...], ...], \"ids\": "
+    "[...],\n"
+    "                    \"offsets\": [[0, 3], ...], \"tokens\": N, "
+    "\"truncated\":\n"
+    "                    false} for each text, with the bytes of the text "
+    "that\n"
+    "                    a token stands for; 0, 0 where it is of the prompt, "
+    "or\n"
+    "                    added\n"
+    "  --normalize       with --tokens: vectors of unit length\n"
     "  --help            this text\n"
     "\n"
     "Without --jsonl a text is a line. A line ends with LF or CR LF, holds at\n"
@@ -59,6 +75,8 @@ typedef struct embed_args {
     const char *pooling;
     const char *prompt_name;
     const char *prompt;
+    int tokens;
+    int normalize;
     int npy;
 } embed_args;
 
@@ -66,7 +84,23 @@ typedef struct embed_run {
     cli_jobs jobs;
     const embed_args *args;
     rmr_embed_options options;
+    rmr_embed_tokens_options tokens_options;
 } embed_run;
+
+/* What goes with --tokens, and what does not. */
+static int check_tokens(const embed_args *args)
+{
+    if (args->tokens && (args->npy || args->dimensions || args->pooling ||
+                         args->no_normalize)) {
+        return cli_usage(&cli_embed_command,
+                         "--tokens excludes --format npy, --dimensions, "
+                         "--no-normalize and --pooling");
+    }
+    if (args->normalize && !args->tokens) {
+        return cli_usage(&cli_embed_command, "--normalize needs --tokens");
+    }
+    return CLI_CONTINUE;
+}
 
 static int parse(embed_args *args, int argc, char **argv)
 {
@@ -78,6 +112,8 @@ static int parse(embed_args *args, int argc, char **argv)
         {"--pooling", CLI_STRING, &args->pooling, 0, 0},
         {"--prompt-name", CLI_STRING, &args->prompt_name, 0, 0},
         {"--prompt", CLI_TEXT, &args->prompt, 0, 0},
+        {"--tokens", CLI_FLAG, &args->tokens, 0, 0},
+        {"--normalize", CLI_FLAG, &args->normalize, 0, 0},
     };
     int code = cli_parse(&cli_embed_command, options,
                          sizeof(options) / sizeof(options[0]), argc, argv,
@@ -95,7 +131,7 @@ static int parse(embed_args *args, int argc, char **argv)
         return cli_usage(&cli_embed_command,
                          "--prompt and --prompt-name exclude each other");
     }
-    return CLI_CONTINUE;
+    return check_tokens(args);
 }
 
 static int open_model(embed_run *run)
@@ -114,7 +150,9 @@ static int open_model(embed_run *run)
                          " with this model, not %" PRIu32,
                          run->jobs.info.dim, args->dimensions);
     }
-    cli_note_pooling(&run->jobs.info);
+    if (!args->tokens) {
+        cli_note_pooling(&run->jobs.info);
+    }
     rmr_embed_options_init(&run->options);
     run->options.dimensions = args->dimensions;
     run->options.prompt_name = args->prompt_name;
@@ -125,6 +163,10 @@ static int open_model(embed_run *run)
     if (args->no_normalize) {
         run->options.normalize = RMR_NORMALIZE_OFF;
     }
+    rmr_embed_tokens_options_init(&run->tokens_options);
+    run->tokens_options.normalize = args->normalize;
+    run->tokens_options.prompt_name = run->options.prompt_name;
+    run->tokens_options.prompt = run->options.prompt;
     return CLI_OK;
 }
 
@@ -133,19 +175,60 @@ static rmr_status start(cli_jobs *jobs, const rmr_text *texts, size_t count,
 {
     const embed_run *run = (const embed_run *)jobs;
 
+    if (run->args->tokens) {
+        return rmr_embed_tokens_start(jobs->engine, jobs->model, texts, count,
+                                      &run->tokens_options, done, NULL, out,
+                                      err);
+    }
     return rmr_embed_start(jobs->engine, jobs->model, texts, count,
                            &run->options, done, NULL, out, err);
 }
 
-static int write_row(cli_output *output, const float *row, size_t dim,
-                     const rmr_text_result *result)
+static void write_vector(cli_output *output, const float *row, size_t dim)
 {
-    cli_output_string(output, "{\"embedding\":[");
+    cli_output_string(output, "[");
     for (size_t i = 0; i < dim; i++) {
         if (i > 0) {
             cli_output_write(output, ",", 1);
         }
         cli_write_score(output, row[i]);
+    }
+    cli_output_string(output, "]");
+}
+
+static int write_row(cli_output *output, const float *row, size_t dim,
+                     const rmr_text_result *result)
+{
+    cli_output_string(output, "{\"embedding\":");
+    write_vector(output, row, dim);
+    return cli_write_result(output, result);
+}
+
+/* The vectors of a text's tokens, and which tokens these are. */
+static int write_tokens(cli_output *output, const rmr_job *job, size_t text,
+                        const rmr_text_result *result)
+{
+    size_t count, dim;
+    const float *rows = rmr_job_token_embeddings(job, text, &count, &dim);
+    const rmr_token *tokens = rmr_job_tokens(job, text, &count);
+
+    cli_output_string(output, "{\"embeddings\":[");
+    for (size_t t = 0; t < count; t++) {
+        cli_output_string(output, t > 0 ? "," : "");
+        write_vector(output, rows + t * dim, dim);
+    }
+    cli_output_string(output, "],\"ids\":[");
+    for (size_t t = 0; t < count; t++) {
+        cli_output_string(output, t > 0 ? "," : "");
+        cli_output_number(output, tokens[t].id);
+    }
+    cli_output_string(output, "],\"offsets\":[");
+    for (size_t t = 0; t < count; t++) {
+        cli_output_string(output, t > 0 ? ",[" : "[");
+        cli_output_number(output, tokens[t].start);
+        cli_output_string(output, ",");
+        cli_output_number(output, tokens[t].end);
+        cli_output_string(output, "]");
     }
     cli_output_string(output, "]");
     return cli_write_result(output, result);
@@ -156,8 +239,17 @@ static int write_rows(cli_jobs *jobs, const rmr_job *job,
 {
     const embed_run *run = (const embed_run *)jobs;
     size_t dim;
-    const float *rows = rmr_job_embeddings(job, &count, &dim);
+    const float *rows;
 
+    for (size_t i = 0; i < count && run->args->tokens; i++) {
+        if (write_tokens(&jobs->output, job, i, &results[i]) != CLI_OK) {
+            return CLI_FAILED;
+        }
+    }
+    if (run->args->tokens) {
+        return CLI_OK;
+    }
+    rows = rmr_job_embeddings(job, &count, &dim);
     if (run->args->npy) {
         return cli_output_write(&jobs->output, rows,
                                 count * dim * sizeof(*rows));
@@ -226,6 +318,7 @@ static int embed_main(int argc, char **argv)
         return code;
     }
     run.args = &args;
+    run.jobs.chunk_bytes = args.tokens ? TOKENS_CHUNK_BYTES : 0;
     code = open_files(&run);
     if (code == CLI_OK) {
         code = open_model(&run);

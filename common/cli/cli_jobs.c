@@ -77,8 +77,9 @@ static int submit(cli_jobs *run)
 
 static int chunk_is_full(const cli_jobs *run)
 {
-    return run->chunk.count >= CHUNK_TEXTS ||
-           run->chunk.num_bytes >= CHUNK_BYTES;
+    size_t bytes = run->chunk_bytes ? run->chunk_bytes : CHUNK_BYTES;
+
+    return run->chunk.count >= CHUNK_TEXTS || run->chunk.num_bytes >= bytes;
 }
 
 static int has_room(const cli_jobs *run)

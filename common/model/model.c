@@ -584,6 +584,19 @@ static void finish(const rmr_kern *kern, size_t size, float *values,
         memcpy(vector->values, values, vector->dimensions * sizeof *values);
 }
 
+/* The same for the rows of a sequence's tokens. */
+static void finish_tokens(const rmr_kern *kern, size_t rows, size_t size,
+                          float *hidden, rmr_vector *vector)
+{
+    if (vector->normalize != RMR_UNIT_NEVER) {
+        for (size_t r = 0; r < rows; r++)
+            kern->l2_normalize(size, hidden + r * size);
+    }
+    vector->finite = all_finite(hidden, rows * size);
+    if (vector->finite)
+        memcpy(vector->values, hidden, rows * size * sizeof *hidden);
+}
+
 static void pool(const rmr_model *model, const rmr_batch *batch,
                  const float *rows, const rmr_vector *vectors, float *pooled)
 {
@@ -607,14 +620,21 @@ static size_t widest(const rmr_model *model)
 
 /* What comes after pooling: pooled is [num_seqs, widest], as is scratch. */
 static void run_sentence(const rmr_model *model, const rmr_batch *batch,
-                         float *pooled, float *scratch, rmr_vector *vectors)
+                         float *hidden, float *pooled, float *scratch,
+                         rmr_vector *vectors)
 {
     const rmr_config *config = &model->config;
+    size_t size = config->hidden_size, dim = config->output_size;
     float *out = rmr_sentence_run(&model->sentence, &model->kern,
                                   batch->num_seqs, pooled, scratch);
-    for (size_t s = 0; s < batch->num_seqs; s++)
-        finish(&model->kern, config->output_size, out + s * config->output_size,
-               &vectors[s]);
+    for (size_t s = 0; s < batch->num_seqs; s++) {
+        size_t begin = batch->cu_seqlens[s], end = batch->cu_seqlens[s + 1];
+        if (vectors[s].of_tokens)
+            finish_tokens(&model->kern, end - begin, size,
+                          hidden + begin * size, &vectors[s]);
+        else
+            finish(&model->kern, dim, out + s * dim, &vectors[s]);
+    }
 }
 
 /* What a batch needs beside the architecture's own scratch: after it. */
@@ -685,7 +705,7 @@ rmr_status rmr_model_run(const rmr_model *model, const rmr_batch *batch,
     }
     if (!arch->embed)
         pool(model, batch, workspace->bytes, vectors, result);
-    run_sentence(model, batch, result, result + batch->num_seqs * widest(model),
-                 vectors);
+    run_sentence(model, batch, workspace->bytes, result,
+                 result + batch->num_seqs * widest(model), vectors);
     return RMR_OK;
 }

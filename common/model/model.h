@@ -76,7 +76,9 @@ typedef struct rmr_vector {
     uint32_t dimensions;       /* 1 to output_size: where it is cut */
     rmr_unit_length normalize; /* to unit length */
     uint32_t prompt_tokens;    /* that pooling leaves out */
-    float *values;             /* the caller's: [dimensions], or logits */
+    int of_tokens; /* 1: the last hidden state of each token instead, [tokens,
+                    * hidden_size]; not of static embeddings */
+    float *values; /* the caller's: [dimensions], or logits */
     /* Of RMR_TASK_FILL_MASK alone: */
     const uint32_t *masks; /* [num_masks], tokens of the sequence */
     size_t num_masks;

@@ -146,7 +146,7 @@ static rmr_status fill(rmr_job *job, rmr_model *model, const rmr_text *texts,
         return err->status;
     rmr_status status =
         rmr_sequences_init(&f->sequences, job, model, RMR_TASK_FILL_MASK, texts,
-                           count, options->truncate, err);
+                           count, (rmr_text){0}, options->truncate, err);
     if (status)
         return status;
     uint32_t vocab_size = model->config.vocab_size;

@@ -101,10 +101,6 @@ void rmr_job_cancel(rmr_job *job)
 static rmr_status check_options(const rmr_embed_options *options, size_t dim,
                                 rmr_error *err)
 {
-    if (options->prompt_name && options->prompt.data) {
-        return rmr_fail(err, RMR_ERR_RANGE,
-                        "prompt and prompt_name exclude each other");
-    }
     if (options->dimensions > dim) {
         return rmr_fail(err, RMR_ERR_RANGE,
                         "dimensions must be from 1 to %zu, not %u", dim,
@@ -121,17 +117,21 @@ static rmr_status check_options(const rmr_embed_options *options, size_t dim,
     return RMR_OK;
 }
 
-static rmr_status choose_prompt(rmr_job *job, const rmr_model *model,
-                                const rmr_embed_options *options,
-                                rmr_error *err)
+rmr_status rmr_job_choose_prompt(rmr_job *job, const rmr_model *model,
+                                 const char *name, rmr_text text,
+                                 rmr_error *err)
 {
     const rmr_prompt *prompt = model->prompts.chosen;
-    job->prompt = options->prompt;
-    if (options->prompt.data)
+    if (name && text.data) {
+        return rmr_fail(err, RMR_ERR_RANGE,
+                        "prompt and prompt_name exclude each other");
+    }
+    job->prompt = text;
+    if (text.data)
         return RMR_OK;
-    if (options->prompt_name)
-        prompt = rmr_prompts_find(&model->prompts, options->prompt_name, err);
-    if (options->prompt_name && !prompt)
+    if (name)
+        prompt = rmr_prompts_find(&model->prompts, name, err);
+    if (name && !prompt)
         return RMR_ERR_RANGE;
     if (prompt)
         job->prompt = (rmr_text){prompt->text, prompt->len};
@@ -209,7 +209,8 @@ rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
     if (!status)
         status = check_options(options, config->dim, err);
     if (!status)
-        status = choose_prompt(job, model, options, err);
+        status = rmr_job_choose_prompt(job, model, options->prompt_name,
+                                       options->prompt, err);
     if (!status)
         status =
             rmr_model_count_prompt(model, job->prompt, &prompt_tokens, err);
@@ -274,7 +275,7 @@ rmr_status rmr_job_result(const rmr_job *job, rmr_error *err)
 const float *rmr_job_embeddings(const rmr_job *job, size_t *count, size_t *dim)
 {
     int has = !job->status && job->model->task == RMR_TASK_EMBED &&
-              job->num_texts == job->count;
+              !job->sequences && job->num_texts == job->count;
     *count = has ? job->count : 0;
     *dim = has ? job->dim : 0;
     return has ? job->values : NULL;

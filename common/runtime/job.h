@@ -129,6 +129,12 @@ rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
                              const rmr_text *texts, size_t count,
                              const rmr_embed_options *options, rmr_error *err);
 
+/* Sets job->prompt: the model's of that name, or the text, or the model's own
+ * default. Errors: RANGE. */
+rmr_status rmr_job_choose_prompt(rmr_job *job, const rmr_model *model,
+                                 const char *name, rmr_text text,
+                                 rmr_error *err);
+
 /* Marks the job as failed unless it already is. The engine's lock, or sole
  * ownership, is needed. */
 void rmr_job_fail(rmr_job *job, rmr_status status, const rmr_error *error);

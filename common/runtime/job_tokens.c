@@ -12,8 +12,8 @@
 
 rmr_status rmr_sequences_init(rmr_sequences *s, rmr_job *job, rmr_model *model,
                               rmr_task task, const rmr_text *texts,
-                              size_t count, rmr_truncate truncate,
-                              rmr_error *err)
+                              size_t count, rmr_text prompt,
+                              rmr_truncate truncate, rmr_error *err)
 {
     size_t bytes;
     rmr_status status = rmr_check_truncate(truncate, err);
@@ -24,11 +24,12 @@ rmr_status rmr_sequences_init(rmr_sequences *s, rmr_job *job, rmr_model *model,
     s->model = rmr_model_retain(model);
     s->num_texts = count;
     s->truncate = truncate;
-    s->texts = rmr_copy_texts(texts, count, NULL, 0, &bytes);
+    s->texts = rmr_copy_texts(texts, count, &prompt, 1, &bytes);
     s->windows = rmr_malloc_array(count, sizeof *s->windows);
     s->truncated = rmr_malloc(count);
     if (!s->texts || !s->windows || !s->truncated)
         return rmr_fail_nomem(err, "the texts of a job");
+    s->prompt = s->texts[count];
     job->bytes += bytes;
     return RMR_OK;
 }
@@ -45,6 +46,42 @@ void rmr_sequences_free(rmr_sequences *s)
 /* ---------------------------------------------------------------- preparing
  */
 
+/* What tokens are made of: a text with its prompt before it. */
+typedef struct joined {
+    char *bytes;
+    size_t capacity;
+    rmr_encoding encoding;
+} joined;
+
+static rmr_status join(const rmr_sequences *s, size_t text, joined *j,
+                       rmr_text *out, rmr_error *err)
+{
+    size_t total, len = s->texts[text].len;
+    *out = s->texts[text];
+    if (!s->prompt.len)
+        return RMR_OK;
+    char *bytes = rmr_add_size(s->prompt.len, len, &total)
+                      ? rmr_grow(j->bytes, &j->capacity, total, sizeof *bytes)
+                      : NULL;
+    if (!bytes)
+        return rmr_fail_nomem(err, "a text and its prompt");
+    j->bytes = bytes;
+    memcpy(bytes, s->prompt.data, s->prompt.len);
+    memcpy(bytes + s->prompt.len, s->texts[text].data, len);
+    *out = (rmr_text){bytes, total};
+    return RMR_OK;
+}
+
+/* Offsets of the text, which begins at `prompt`; 0, 0 before it. */
+static void shift(rmr_token *tokens, size_t count, size_t prompt)
+{
+    for (size_t i = 0; i < count; i++) {
+        rmr_token *t = &tokens[i];
+        t->start = t->start > prompt ? t->start - prompt : 0;
+        t->end = t->end > prompt ? t->end - prompt : 0;
+    }
+}
+
 /* Puts a text's tokens behind those that are there. */
 static rmr_status keep(rmr_sequences *s, size_t text,
                        const rmr_encoding *encoding, rmr_error *err)
@@ -56,32 +93,37 @@ static rmr_status keep(rmr_sequences *s, size_t text,
     s->tokens = tokens;
     memcpy(tokens + first, encoding->tokens,
            encoding->count * sizeof *encoding->tokens);
+    shift(tokens + first, encoding->count, s->prompt.len);
     s->windows[text] = (rmr_window){first, last};
     s->truncated[text] = encoding->truncated != 0;
     s->num_tokens = last;
     return RMR_OK;
 }
 
-static rmr_status encode(rmr_sequences *s, size_t text, rmr_encoding *encoding,
+static rmr_status encode(rmr_sequences *s, size_t text, joined *j,
                          rmr_error *err)
 {
-    rmr_status status =
-        rmr_model_encode(s->model, s->texts[text], s->truncate, encoding, err);
+    rmr_text whole;
+    rmr_status status = join(s, text, j, &whole, err);
+    if (!status)
+        status =
+            rmr_model_encode(s->model, whole, s->truncate, &j->encoding, err);
     if (status == RMR_ERR_TOO_LONG)
         return rmr_fail(err, status,
                         "input %zu is longer than the %u tokens that the model "
                         "takes; shorten it or allow it to be truncated",
                         text, s->model->config.max_tokens);
-    return status ? status : keep(s, text, encoding, err);
+    return status ? status : keep(s, text, &j->encoding, err);
 }
 
 rmr_status rmr_sequences_encode(rmr_sequences *s, rmr_error *err)
 {
-    rmr_encoding encoding = {0};
+    joined j = {0};
     rmr_status status = RMR_OK;
     for (size_t i = 0; i < s->num_texts && !status; i++)
-        status = encode(s, i, &encoding, err);
-    rmr_encoding_free(&encoding);
+        status = encode(s, i, &j, err);
+    rmr_encoding_free(&j.encoding);
+    rmr_free(j.bytes);
     return status;
 }
 

@@ -11,6 +11,7 @@ typedef struct rmr_sequences {
     rmr_model *model; /* retained */
     rmr_text *texts;  /* [num_texts], owned */
     size_t num_texts;
+    rmr_text prompt; /* before each */
     rmr_truncate truncate;
     rmr_window *windows; /* [num_texts], of: */
     rmr_token *tokens;   /* [num_tokens] */
@@ -18,13 +19,13 @@ typedef struct rmr_sequences {
     unsigned char *truncated; /* [num_texts] */
 } rmr_sequences;
 
-/* Takes copies of the texts, and retains the model; adds their bytes to the
- * job's. Zeroed before, and freed whatever the result. Errors: those of
- * rmr_job_check_task, RANGE, NOMEM. */
+/* Takes copies of the texts and of their prompt, and retains the model; adds
+ * their bytes to the job's. Zeroed before, and freed whatever the result.
+ * Errors: those of rmr_job_check_task, RANGE, NOMEM. */
 rmr_status rmr_sequences_init(rmr_sequences *s, rmr_job *job, rmr_model *model,
                               rmr_task task, const rmr_text *texts,
-                              size_t count, rmr_truncate truncate,
-                              rmr_error *err);
+                              size_t count, rmr_text prompt,
+                              rmr_truncate truncate, rmr_error *err);
 void rmr_sequences_free(rmr_sequences *s);
 
 /* Tokenizes the texts: for a compute thread. Errors: TOO_LONG, NOMEM. */

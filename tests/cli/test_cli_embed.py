@@ -493,3 +493,69 @@ def test_pooling_of_a_plain_encoder(remora, tmp_path):
     assert rows[0][16:] == rows[1] and rows[0][:16] != rows[1]
     refused = remora("embed", plain, "--pooling", "first", stdin=b"a\n")
     assert refused.code == 1 and '"first" is not supported' in refused.err
+
+
+# ---------------------------------------------------------------------- tokens
+
+def test_vectors_of_tokens(remora, tiny):
+    """Their mean is the text's vector, before that gets its length."""
+    texts = ["hello world", "", "fish river the line 7"]
+    lines = "".join(text + "\n" for text in texts).encode()
+    rows = remora("embed", tiny, "--tokens", stdin=lines).rows()
+    whole = remora("embed", tiny, "--no-normalize", stdin=lines).rows()
+    for text, row, of_text in zip(texts, rows, whole):
+        assert list(row) == [
+            "embeddings", "ids", "offsets", "tokens", "truncated"]
+        assert len(row["embeddings"]) == len(row["ids"]) == row["tokens"]
+        assert np.allclose(np.mean(row["embeddings"], axis=0),
+                           of_text["embedding"], atol=1e-6)
+        spans = [text[start:end] for start, end in row["offsets"]]
+        assert spans == ["", *text.split(), ""]
+
+
+def test_vectors_of_tokens_may_have_a_length(remora, tiny):
+    lines = b"fish river\n" * 3
+    plain = remora("embed", tiny, "--tokens", stdin=lines).rows()
+    unit = remora("embed", tiny, "--tokens", "--normalize", stdin=lines).rows()
+    for row, other in zip(plain, unit):
+        vectors = np.array(row["embeddings"])
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        assert np.allclose(other["embeddings"], vectors / lengths, atol=1e-6)
+
+
+def test_tokens_of_many_texts(remora, tiny):
+    lines = b"fish river the line\nhello world\n\n"
+    few = remora("embed", tiny, "--tokens", stdin=lines).out
+    many = remora("embed", tiny, "--tokens", stdin=lines * 1000)
+    assert many.code == 0 and many.out == few * 1000
+
+
+def test_tokens_behind_a_prompt(remora, tiny):
+    row, = remora("embed", tiny, "--tokens", "--prompt", "the fish ",
+                  stdin=b"hello world\n").rows()
+    assert row["tokens"] == 6
+    assert row["offsets"] == [
+        [0, 0], [0, 0], [0, 0], [0, 5], [6, 11], [0, 0]]
+    joined, = remora("embed", tiny, "--tokens",
+                     stdin=b"the fish hello world\n").rows()
+    assert joined["embeddings"] == row["embeddings"]
+    assert joined["ids"] == row["ids"]
+
+
+def test_tokens_that_are_cut(remora, tiny):
+    done = remora("embed", tiny, "--tokens", stdin=b"fish " * 100)
+    assert done.rows()[0]["truncated"] is True
+    assert len(done.rows()[0]["embeddings"]) == tiny_bert.MAX_TOKENS
+    assert "was longer than 32 tokens and was cut" in done.err
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--tokens", "--format", "npy"], "--tokens excludes --format npy"),
+    (["--tokens", "--dimensions", "3"], "--tokens excludes"),
+    (["--tokens", "--pooling", "cls"], "--tokens excludes"),
+    (["--tokens", "--no-normalize"], "--tokens excludes"),
+    (["--normalize"], "--normalize needs --tokens"),
+])
+def test_what_tokens_exclude(remora, options, words):
+    done = remora("embed", "M", *options)
+    assert done.code == 2 and words in done.err and done.out == ""

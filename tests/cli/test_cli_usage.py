@@ -72,7 +72,8 @@ def test_help_of_command(remora, name, option):
 
 OPTIONS = {
     "embed": "--input --jsonl --format --output --dtype --adapter --threads "
-             "--dimensions --no-normalize --pooling --prompt-name --prompt",
+             "--dimensions --no-normalize --pooling --prompt-name --prompt "
+             "--tokens --normalize",
     "classify": "--input --jsonl --output --dtype --adapter --threads --top-k "
                 "--function",
     "zero-shot": "--labels --template --multi-label --top-k --threshold "

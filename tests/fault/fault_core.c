@@ -503,6 +503,7 @@ static void heads(void **state)
  */
 
 static rmr_model *tasked;
+static int tasked_of_tokens;
 
 /* What the model was opened for; of the embedder and of a model with one label,
  * zero-shot and reranking. */
@@ -511,11 +512,17 @@ static rmr_status start_task(rmr_engine *engine, rmr_zero_shot **zero_shot,
 {
     const rmr_candidate labels[] = {{.name = "fish"}, {.name = "card"}};
     rmr_model_info info = {.size = sizeof info};
+    rmr_embed_tokens_options tokens_options;
+    rmr_embed_tokens_options_init(&tokens_options);
+    tokens_options.prompt = texts[0];
     rmr_model_get_info(tasked, &info);
     const rmr_text masked[] = {{"the [MASK] [MASK]", 17}, {"[MASK]", 6}};
     if (info.task == RMR_TASK_FILL_MASK)
         return rmr_fill_mask_start(engine, tasked, masked, 2, NULL, NULL, NULL,
                                    job, err);
+    if (tasked_of_tokens)
+        return rmr_embed_tokens_start(engine, tasked, texts, TEXTS,
+                                      &tokens_options, NULL, NULL, job, err);
     if (info.task == RMR_TASK_EMBED_SPARSE)
         return rmr_embed_sparse_start(engine, tasked, texts, TEXTS, NULL, NULL,
                                       NULL, job, err);
@@ -581,6 +588,9 @@ static void tasks(void **state)
     (void)state;
     static const char classifier[] = "BertForSequenceClassification";
     fail_task(RMR_TASK_EMBED, &(tiny_options){.hidden_size = HIDDEN});
+    tasked_of_tokens = 1;
+    fail_task(RMR_TASK_EMBED, &(tiny_options){.hidden_size = HIDDEN});
+    tasked_of_tokens = 0;
     fail_task(RMR_TASK_CLASSIFY,
               &(tiny_options){.head = classifier,
                               .num_labels = 1,

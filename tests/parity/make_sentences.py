@@ -30,12 +30,25 @@ transformers.utils.logging.disable_progress_bar()
 MOST_DIFFERENCE = 5e-6  # between two machines, of the largest value
 
 
+def opened(folder, case, encoder):
+    sentences.write(Path(folder), case, encoder)
+    return SentenceTransformer(folder, device="cpu", local_files_only=True)
+
+
+def tokens_made(case, encoder):
+    """float32 [tokens, hidden_size] of its first texts."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = opened(folder, case, encoder)
+        return np.concatenate([
+            model.encode([text], output_value="token_embeddings",
+                         show_progress_bar=False)[0].numpy()
+            for text in sentences.TEXTS[:sentences.TEXTS_OF_TOKENS]])
+
+
 def made(case, encoder):
     """float32 [texts, components] of a case."""
     with tempfile.TemporaryDirectory() as folder:
-        sentences.write(Path(folder), case, encoder)
-        model = SentenceTransformer(folder, device="cpu",
-                                    local_files_only=True)
+        model = opened(folder, case, encoder)
         vectors = [
             model.encode([text], show_progress_bar=False, **case.options)[0]
             for text in sentences.TEXTS
@@ -65,6 +78,12 @@ def main():
         kept[case.name] = made(case, encoder)
         check(case.name, kept[case.name], there.get(case.name))
         print(f"{case.name:32} {kept[case.name].shape}", flush=True)
+        if case.name in sentences.OF_TOKENS:
+            name = f"tokens/{case.name}"
+            kept[name] = tokens_made(case, encoder)
+            if arguments.check:
+                assert np.abs(there[name] - kept[name]).max() \
+                    < MOST_DIFFERENCE * np.abs(kept[name]).max(), name
     if arguments.check:
         assert there.keys() == kept.keys()
     else:

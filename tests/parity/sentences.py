@@ -29,6 +29,11 @@ ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "SiLU", "Sigmoid", "ELU",
                "LeakyReLU", "Mish", "Softplus")
 
 
+# Cases of which the tokens' vectors are kept too, and of how many texts.
+OF_TOKENS = ("new-mean", "prompt-default")
+TEXTS_OF_TOKENS = 5
+
+
 @dataclass
 class Case:
     name: str

@@ -3,6 +3,9 @@ sentence-transformers makes of them. It must never pass for a case that was not
 run.
 """
 
+import json
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -40,7 +43,8 @@ def texts():
 
 def test_fixture_is_of_the_cases(expected):
     assert len(CASES) == len(sentences.CASES)
-    assert expected.keys() == CASES.keys()
+    assert expected.keys() == CASES.keys() | {
+        f"tokens/{name}" for name in sentences.OF_TOKENS}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -56,6 +60,35 @@ def test_vectors_are_the_reference(build, tmp_path, expected, name):
     difference = np.abs(found - expected[name]).max() / scale
     assert difference <= BOUND, f"{difference:.1e} of the largest value"
     assert np.array_equal(found, np.stack(alone))
+
+
+def tokens_of(build, folder, texts, *options):
+    """What the command writes of the tokens of each text."""
+    done = subprocess.run(
+        [build / "remora", "embed", folder, "--tokens", *options],
+        input="".join(text + "\n" for text in texts).encode(),
+        capture_output=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("name", sentences.OF_TOKENS)
+def test_token_vectors_are_the_reference(build, tmp_path, expected, name):
+    """output_value="token_embeddings" there."""
+    sentences.write(tmp_path, CASES[name], sentences.encoder())
+    texts = sentences.TEXTS[:sentences.TEXTS_OF_TOKENS]
+    rows = tokens_of(build, tmp_path, texts)
+    wanted = expected[f"tokens/{name}"]
+    found = np.array(sum((row["embeddings"] for row in rows), []), np.float32)
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= BOUND * np.abs(wanted).max()
+    assert rows == [tokens_of(build, tmp_path, [text])[0] for text in texts]
+    unit = tokens_of(build, tmp_path, texts, "--normalize")
+    found = np.array(sum((row["embeddings"] for row in unit), []), np.float32)
+    wanted = wanted / np.linalg.norm(wanted, axis=1, keepdims=True)
+    assert np.abs(found - wanted).max() <= BOUND
+    for text, row in zip(texts, rows):
+        spans = [text[start:end] for start, end in row["offsets"] if end]
+        assert spans == text.split()
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "int8", "int4"])

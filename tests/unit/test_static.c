@@ -373,6 +373,25 @@ static void test_tokens_are_without_special_ones(void **state)
     tiny_model_free(tiny);
 }
 
+/* A table has rows of words, and nothing that sees a text. */
+static void test_vectors_of_tokens_are_refused(void **state)
+{
+    (void)state;
+    tiny_model *tiny = model2vec("");
+    rmr_error err = {0};
+    rmr_model *model;
+    rmr_job *job;
+    const rmr_text text = text_of("fish");
+    rmr_engine *engine = start_engine(1);
+    expect_ok(open_tiny(tiny, &model, &err), &err);
+    expect_failure(rmr_embed_tokens_start(engine, model, &text, 1, NULL, NULL,
+                                          NULL, &job, &err),
+                   &err, RMR_ERR_UNSUPPORTED, "no hidden states");
+    rmr_model_release(model);
+    rmr_engine_stop(engine);
+    tiny_model_free(tiny);
+}
+
 static void test_quantizing_is_refused(void **state)
 {
     (void)state;
@@ -396,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_a_text_without_tokens),
         cmocka_unit_test(test_tokens_are_without_special_ones),
+        cmocka_unit_test(test_vectors_of_tokens_are_refused),
         cmocka_unit_test(test_quantizing_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,11 @@
 /*
  * test_tasks.c - classification, zero-shot, reranking, token classification,
- * mask filling and sparse vectors as jobs: what they refuse, what they give,
- * and what a job of one task has of another's. It must never let a task run on
- * a model that was opened for another.
+ * mask filling, sparse vectors and those of tokens as jobs: what they refuse,
+ * what they give, and what a job of one task has of another's. It must never
+ * let a task run on a model that was opened for another.
  */
+#include <math.h>
+
 #include "tests/unit/engine_fixture.h"
 #include "tests/unit/tiny_model.h"
 #include "tests/unit/unit.h"
@@ -126,6 +128,16 @@ static rmr_job *fill(const rmr_text *masked, size_t count,
     rmr_job *job;
     rmr_status status = rmr_fill_mask_start(engine, filler, masked, count,
                                             options, NULL, NULL, &job, &err);
+    return job_of(status, job, &err);
+}
+
+static rmr_job *embed_tokens(const rmr_text *given, size_t count,
+                             const rmr_embed_tokens_options *options)
+{
+    rmr_error err = {0};
+    rmr_job *job;
+    rmr_status status = rmr_embed_tokens_start(engine, embedder, given, count,
+                                               options, NULL, NULL, &job, &err);
     return job_of(status, job, &err);
 }
 
@@ -472,6 +484,119 @@ static void weights_are_by_rising_id(void **state)
     rmr_job_release(most);
 }
 
+/* Their mean is what pooling makes of them, and unit length is a factor. */
+static void tokens_have_vectors(void **state)
+{
+    (void)state;
+    enum { DIM = 24 };
+    rmr_error err = {0};
+    float pooled[TEXTS * DIM];
+    rmr_embed_options as_pooled;
+    rmr_embed_tokens_options options;
+    rmr_embed_options_init(&as_pooled);
+    as_pooled.normalize = RMR_NORMALIZE_OFF;
+    expect_ok(rmr_embed(engine, embedder, texts, TEXTS, &as_pooled, pooled,
+                        NULL, &err),
+              &err);
+    rmr_embed_tokens_options_init(&options);
+    rmr_job *job = embed_tokens(texts, TEXTS, &options);
+    options.normalize = 1;
+    rmr_job *units = embed_tokens(texts, TEXTS, &options);
+    size_t count, num_tokens, dim;
+    for (size_t t = 0; t < TEXTS; t++) {
+        const float *rows = rmr_job_token_embeddings(job, t, &count, &dim);
+        const rmr_token *tokens = rmr_job_tokens(job, t, &num_tokens);
+        double sums[DIM] = {0};
+        assert_int_equal(dim, DIM);
+        assert_int_equal(count, num_tokens);
+        assert_int_equal(count, rmr_job_texts(job, &dim)[t].tokens);
+        assert_int_equal(tokens[0].end, 0);
+        const float *unit = rmr_job_token_embeddings(units, t, &count, &dim);
+        for (size_t i = 0; i < count; i++) {
+            double length = 0;
+            for (size_t c = 0; c < DIM; c++) {
+                sums[c] += rows[i * DIM + c];
+                length += (double)rows[i * DIM + c] * rows[i * DIM + c];
+            }
+            for (size_t c = 0; c < DIM; c++)
+                assert_true(fabs(unit[i * DIM + c] -
+                                 rows[i * DIM + c] / sqrt(length)) < 1e-6);
+        }
+        for (size_t c = 0; c < DIM; c++)
+            assert_true(fabs(sums[c] / (double)count - pooled[t * DIM + c]) <
+                        1e-5);
+        rmr_job *alone = embed_tokens(texts + t, 1, NULL);
+        const float *one = rmr_job_token_embeddings(alone, 0, &count, &dim);
+        assert_int_equal(count, num_tokens);
+        assert_memory_equal(one, rows, count * dim * sizeof *one);
+        rmr_job_release(alone);
+    }
+    assert_null(rmr_job_embeddings(job, &count, &dim));
+    assert_null(rmr_job_token_embeddings(job, TEXTS, &count, &dim));
+    assert_int_equal(count, 0);
+    assert_null(rmr_job_masks(job, 0, &count));
+    rmr_job_release(job);
+    rmr_job_release(units);
+}
+
+/* Vectors of texts and of tokens of one model share batches. */
+static void tokens_and_texts_do_not_see_each_other(void **state)
+{
+    (void)state;
+    enum { DIM = 24, JOBS = 20 };
+    rmr_error err = {0};
+    rmr_job *jobs[2 * JOBS];
+    rmr_job *whole = embed_tokens(texts, TEXTS, NULL);
+    float vectors[TEXTS * DIM];
+    size_t count, dim;
+    expect_ok(
+        rmr_embed(engine, embedder, texts, TEXTS, NULL, vectors, NULL, &err),
+        &err);
+    for (int i = 0; i < JOBS; i++) {
+        expect_ok(rmr_embed_start(engine, embedder, texts, TEXTS, NULL, NULL,
+                                  NULL, &jobs[2 * i], &err),
+                  &err);
+        expect_ok(rmr_embed_tokens_start(engine, embedder, texts, TEXTS, NULL,
+                                         NULL, NULL, &jobs[2 * i + 1], &err),
+                  &err);
+    }
+    for (int i = 0; i < JOBS; i++) {
+        const float *rows =
+            rmr_job_embeddings(job_of(RMR_OK, jobs[2 * i], &err), &count, &dim);
+        assert_memory_equal(rows, vectors, sizeof vectors);
+        job_of(RMR_OK, jobs[2 * i + 1], &err);
+        for (size_t t = 0; t < TEXTS; t++) {
+            const float *same =
+                rmr_job_token_embeddings(jobs[2 * i + 1], t, &count, &dim);
+            rows = rmr_job_token_embeddings(whole, t, &count, &dim);
+            assert_memory_equal(same, rows, count * dim * sizeof *rows);
+        }
+        rmr_job_release(jobs[2 * i]);
+        rmr_job_release(jobs[2 * i + 1]);
+    }
+    rmr_job_release(whole);
+}
+
+static void tokens_of_a_prompt_have_no_offsets(void **state)
+{
+    (void)state;
+    rmr_embed_tokens_options options;
+    rmr_embed_tokens_options_init(&options);
+    options.prompt = text_of("the card ");
+    rmr_job *job = embed_tokens(texts, 2, &options);
+    static const size_t starts[] = {0, 0, 0, 0, 0}, ends[] = {0, 0, 0, 4, 0};
+    size_t count;
+    for (size_t t = 0; t < 2; t++) {
+        const rmr_token *tokens = rmr_job_tokens(job, t, &count);
+        assert_int_equal(count, 5 - t);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(tokens[i].start, starts[i]);
+            assert_int_equal(tokens[i].end, t ? 0 : ends[i]);
+        }
+    }
+    rmr_job_release(job);
+}
+
 /* A hypothesis is the template with the label in it: the same, whichever of
  * both the words are in. */
 static void labels_go_into_the_template(void **state)
@@ -565,6 +690,9 @@ static void tasks_refuse_other_models(void **state)
     expect_failure(rmr_embed_sparse_start(engine, filler, texts, TEXTS, NULL,
                                           NULL, NULL, &job, &err),
                    &err, RMR_ERR_UNSUPPORTED, "not to embed_sparse");
+    expect_failure(rmr_embed_tokens_start(engine, filler, texts, TEXTS, NULL,
+                                          NULL, NULL, &job, &err),
+                   &err, RMR_ERR_UNSUPPORTED, "not to embed");
     expect_failure(rmr_fill_mask_start(engine, filler, texts, 0, NULL, NULL,
                                        NULL, &job, &err),
                    &err, RMR_ERR_RANGE, "at least one text");
@@ -581,6 +709,20 @@ static void tasks_refuse_options(void **state)
     rmr_classify_options classify_options;
     rmr_token_classify_options tag_options;
     rmr_rerank_options rerank_options;
+    rmr_embed_tokens_options tokens_options;
+    rmr_embed_tokens_options_init(&tokens_options);
+    tokens_options.prompt = texts[0];
+    tokens_options.prompt_name = "query";
+    expect_failure(rmr_embed_tokens_start(engine, embedder, texts, TEXTS,
+                                          &tokens_options, NULL, NULL, &job,
+                                          &err),
+                   &err, RMR_ERR_RANGE, "exclude each other");
+    rmr_embed_tokens_options_init(&tokens_options);
+    tokens_options.prompt_name = "none";
+    expect_failure(rmr_embed_tokens_start(engine, embedder, texts, TEXTS,
+                                          &tokens_options, NULL, NULL, &job,
+                                          &err),
+                   &err, RMR_ERR_RANGE, "no prompt \"none\"");
     rmr_embed_sparse_options sparse_options;
     rmr_embed_sparse_options_init(&sparse_options);
     sparse_options.truncate = (rmr_truncate)7;
@@ -690,6 +832,9 @@ int main(void)
         cmocka_unit_test(entities_are_inside_their_text),
         cmocka_unit_test(masks_get_the_best_words),
         cmocka_unit_test(weights_are_by_rising_id),
+        cmocka_unit_test(tokens_have_vectors),
+        cmocka_unit_test(tokens_and_texts_do_not_see_each_other),
+        cmocka_unit_test(tokens_of_a_prompt_have_no_offsets),
         cmocka_unit_test(masks_do_not_see_each_other),
         cmocka_unit_test(a_text_without_a_mask_is_refused),
         cmocka_unit_test(labels_go_into_the_template),
