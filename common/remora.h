@@ -901,6 +901,17 @@ RMR_API rmr_status rmr_http_rerank_start(rmr_engine *engine, const char *body,
                                          rmr_job_done *done, void *user,
                                          rmr_job **out, rmr_error *err);
 
+/*
+ * The same for a `POST /embed_sparse` of Text Embeddings Inference: {"inputs"},
+ * "truncate", and "model" unless there is only one. The reply is an array with,
+ * for each input, an array of {"index","value"} by rising index.
+ */
+RMR_API rmr_status rmr_http_sparse_start(rmr_engine *engine, const char *body,
+                                         size_t len,
+                                         const rmr_http_options *options,
+                                         rmr_job_done *done, void *user,
+                                         rmr_job **out, rmr_error *err);
+
 /* The reply of a final job that rmr_http_*_start made; NULL for others. */
 RMR_API const rmr_http_reply *rmr_job_http_reply(const rmr_job *job);
 

@@ -1,9 +1,9 @@
 
 /*
  * ngx_http_remora_api.c: the content handler of remora_embeddings,
- * remora_classify_api and remora_rerank.  It reads the whole body and hands it
- * to the engine, which parses it, computes, and writes the reply.  It must
- * never look into the body, nor log any of it.
+ * remora_classify_api, remora_rerank and remora_sparse.  It reads the whole
+ * body and hands it to the engine, which parses it, computes, and writes the
+ * reply.  It must never look into the body, nor log any of it.
  */
 
 

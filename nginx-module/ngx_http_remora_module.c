@@ -63,6 +63,11 @@ static ngx_http_remora_route_t  ngx_http_remora_rerank = {
 };
 
 
+static ngx_http_remora_route_t  ngx_http_remora_sparse = {
+    rmr_http_sparse_start
+};
+
+
 static ngx_command_t  ngx_http_remora_commands[] = {
 
     { ngx_string("remora_model"),
@@ -106,6 +111,13 @@ static ngx_command_t  ngx_http_remora_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       &ngx_http_remora_rerank },
+
+    { ngx_string("remora_sparse"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_remora_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      &ngx_http_remora_sparse },
 
     { ngx_string("remora_health"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,

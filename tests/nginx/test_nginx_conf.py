@@ -356,6 +356,6 @@ def test_readme_lists_every_directive(root):
         line.split('"')[1] for line in source.splitlines()
         if 'ngx_string("remora_' in line
     ]
-    assert len(directives) == 9
+    assert len(directives) == 10
     for directive in directives:
         assert f"### {directive}" in readme

@@ -1,5 +1,5 @@
-"""POST /v1/classify and /v1/rerank as clients use them: that they say what the
-command says of the same texts, and what they refuse. It must never check scores
+"""POST /v1/classify, /v1/rerank and /embed_sparse as clients use them: that they
+say what the command says of the same texts, and what they refuse. It must never check scores
 against numbers of its own: those of real models are for the parity tests.
 """
 
@@ -21,7 +21,7 @@ import tiny_bert  # noqa: E402
 LABELS = ["contradiction", 'a "label"', "entailment"]
 TAGS = ["O", "B-FISH", "I-FISH", "B-LINE", "I-LINE"]
 TEXTS = ["hello world", "fish river the line 7", "a. b? c!"]
-NAMES = ["nli", "ranker", "asker", "tagger", "embedder", "real"]
+NAMES = ["nli", "ranker", "asker", "tagger", "embedder", "splade", "real"]
 MARKER = "zebraquagga"
 
 
@@ -39,6 +39,7 @@ def folders(tmp_path_factory, nli_dir):
         "tagger": tiny_bert.write_head(
             folder / "tagger", "TokenClassification", TAGS),
         "embedder": tiny_bert.write(folder / "embedder"),
+        "splade": tiny_bert.write_splade(folder / "splade"),
         "real": nli_dir,
     }
 
@@ -50,6 +51,7 @@ def started(config, build, folders):
     routes = "".join(
         f"location = /{name}/classify {{ remora_classify_api {name}; }}\n"
         f"location = /{name}/rerank {{ remora_rerank {name}; }}\n"
+        f"location = /{name}/sparse {{ remora_sparse {name}; }}\n"
         for name in NAMES)
     nginx.configure(
         server=routes + "location = /health { remora_health; }",
@@ -252,6 +254,22 @@ REFUSED = [
      "does not rerank"),
     ("embedder", "rerank", {"query": "q", "documents": [MARKER]}, "model",
      "does not rerank"),
+    ("splade", "classify", {"input": MARKER}, None,
+     "opened to embed_sparse, not to token_classify"),
+    ("embedder", "sparse", {"inputs": MARKER}, "model",
+     "makes no sparse vectors"),
+    ("splade", "sparse", {"input": MARKER}, "inputs",
+     '"inputs" must be given'),
+    ("splade", "sparse", {"inputs": [MARKER, ""]}, "inputs",
+     "inputs 1 is an empty string"),
+    ("splade", "sparse", {"inputs": MARKER, "prompt_name": "query"},
+     "prompt_name", "is not supported"),
+    ("splade", "sparse", {"inputs": MARKER, "truncation_direction": "Left"},
+     "truncation_direction", 'must be "Right"'),
+    ("splade", "sparse", {"inputs": MARKER, "truncate": 1}, "truncate",
+     '"truncate" must be'),
+    ("splade", "sparse", {"inputs": "fish " * 99 + MARKER}, "inputs",
+     "longer than the 32 tokens"),
 ]
 
 
@@ -261,6 +279,20 @@ def test_refusals(ask, name, route, fields, param, words):
     assert error["param"] == param
     assert words in error["message"]
     assert MARKER not in error["message"] and "/" not in error["message"]
+
+
+def test_sparse_vectors_are_those_of_the_command(ask, command, started):
+    wanted = [[{"index": index, "value": value}
+               for index, value in zip(row["indices"], row["values"])]
+              for row in command("sparse", "splade")]
+    assert ask("splade", "sparse", inputs=TEXTS) == wanted
+    assert ask("splade", "sparse", inputs=TEXTS[0],
+               truncation_direction="Right") == wanted[:1]
+    assert all(wanted) and wanted[0] != wanted[1]
+    reply = started.post({"inputs": TEXTS}, path="/splade/sparse")
+    assert (reply.status, reply.json()) == (200, wanted)
+    long = ask("splade", "sparse", inputs="fish " * 99, truncate=True)
+    assert long == ask("splade", "sparse", inputs="fish " * 30)
 
 
 def test_other_models_are_not_there(started):

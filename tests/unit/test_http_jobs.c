@@ -1,7 +1,7 @@
 /*
- * test_http_jobs.c - requests for embeddings as jobs of an engine: bounds,
- * time, canceling, options of the host. No failure may look like a client's
- * when it is the server's.
+ * test_http_jobs.c - requests as jobs of an engine: bounds, time, canceling,
+ * options of the host. No failure may look like a client's when it is the
+ * server's.
  */
 #include "tests/unit/http_fixture.h"
 
@@ -85,6 +85,49 @@ static void results_count_against_the_queue(void **state)
     free(large);
     free(body);
     rmr_engine_stop(small);
+}
+
+/* A sparse vector may come to the whole vocabulary: of 4 inputs some 20 kB. */
+static void sparse_results_count_as_what_they_may_be(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"inputs\": [\"a\", \"a\", \"a\", \"a\"]}";
+    tiny_model *splade = tiny_model_new(
+        &(tiny_options){.head = "BertForMaskedLM", .pooling = ""});
+    rmr_http_options options = default_options();
+    rmr_model_options for_sparse;
+    rmr_engine_options bounds;
+    rmr_engine *small;
+    rmr_named_model named = {"splade", NULL};
+    rmr_job *jobs[2];
+    rmr_model_options_init(&for_sparse);
+    for_sparse.task = RMR_TASK_EMBED_SPARSE;
+    assert_int_equal(
+        rmr_model_open(&named.model, splade->directory, &for_sparse, NULL),
+        RMR_OK);
+    options.models = &named;
+    options.num_models = 1;
+    rmr_engine_options_init(&bounds);
+    bounds.threads = 1;
+    bounds.queue_bytes = 6 * 48 * tiny_vocab_size();
+    assert_int_equal(rmr_engine_start(&small, &bounds, NULL), RMR_OK);
+    gate_close(small, model, 1);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(rmr_http_sparse_start(small, body, sizeof body - 1,
+                                               &options, NULL, NULL, &jobs[i],
+                                               NULL),
+                         RMR_OK);
+    gate_open();
+    for (size_t i = 0; i < 2; i++) {
+        reply r = read_reply(jobs[i]);
+        assert_int_equal(r.status, i ? 429 : 200);
+        assert_int_equal(json_array_size(r.json), i ? 0 : 4);
+        assert_int_equal(r.tokens, i ? 0 : 12);
+        free_reply(&r);
+    }
+    rmr_engine_stop(small);
+    rmr_model_release(named.model);
+    tiny_model_free(splade);
 }
 
 static void a_full_queue_is_busy(void **state)
@@ -191,6 +234,7 @@ int main(void)
         cmocka_unit_test(a_job_that_is_too_late_is_504),
         cmocka_unit_test(a_canceled_job_is_503),
         cmocka_unit_test(results_count_against_the_queue),
+        cmocka_unit_test(sparse_results_count_as_what_they_may_be),
         cmocka_unit_test(a_full_queue_is_busy),
         cmocka_unit_test(options_may_be_null_or_shorter),
         cmocka_unit_test(an_empty_body_may_be_null),
