@@ -233,7 +233,8 @@ typedef struct rmr_model_info {
     const char *pooling;     /* as rmr_model_options has it */
     int pooling_guessed;     /* no 1_Pooling: mean was assumed */
     int normalize;           /* the model ends with L2 normalisation */
-    uint32_t dim;            /* components of an embedding */
+    uint32_t dim;            /* components of an embedding; of a sparse one, as
+                              * many as there are words */
     uint32_t max_tokens;     /* longest sequence, special tokens included; 0: no
                               * limit */
     uint32_t vocab_size;     /* rows of the embedding table */

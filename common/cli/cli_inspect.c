@@ -99,9 +99,13 @@ static void write_table(cli_output *out, const rmr_model *model,
     }
     row_number(out, "dimensions", info->dim);
     row_number(out, "max tokens", info->max_tokens);
-    row_string(out, "pooling", pooling_words(info, buf, sizeof(buf)));
-    row_string(out, "normalize", info->normalize ? "yes" : "no");
-    row_string(out, "similarity", rmr_similarity_name(info->similarity));
+    if (info->task == RMR_TASK_EMBED) {
+        row_string(out, "pooling", pooling_words(info, buf, sizeof(buf)));
+        row_string(out, "normalize", info->normalize ? "yes" : "no");
+        row_string(out, "similarity", rmr_similarity_name(info->similarity));
+    } else {
+        row_string(out, "task", rmr_task_name(info->task));
+    }
     row_number(out, "layers", info->num_layers);
     row_number(out, "attention heads", info->num_heads);
     row_number(out, "hidden size", info->hidden_size);
@@ -163,10 +167,14 @@ static void write_json(cli_output *out, const rmr_model *model,
     }
     json_number(out, "dim", info->dim);
     json_number(out, "max_tokens", info->max_tokens);
-    json_string(out, "pooling", info->pooling);
-    json_bool(out, "pooling_guessed", info->pooling_guessed);
-    json_bool(out, "normalize", info->normalize);
-    json_string(out, "similarity", rmr_similarity_name(info->similarity));
+    if (info->task == RMR_TASK_EMBED) {
+        json_string(out, "pooling", info->pooling);
+        json_bool(out, "pooling_guessed", info->pooling_guessed);
+        json_bool(out, "normalize", info->normalize);
+        json_string(out, "similarity", rmr_similarity_name(info->similarity));
+    } else {
+        json_string(out, "task", rmr_task_name(info->task));
+    }
     json_number(out, "num_layers", info->num_layers);
     json_number(out, "num_heads", info->num_heads);
     json_number(out, "hidden_size", info->hidden_size);
@@ -177,12 +185,30 @@ static void write_json(cli_output *out, const rmr_model *model,
     cli_output_string(out, "}\n");
 }
 
+/* A model of sparse vectors makes no others; the rest is shown as what embeds.
+ */
+static int open_model(rmr_model **model, const char *path,
+                      rmr_model_options *options)
+{
+    rmr_task task = RMR_TASK_EMBED;
+    rmr_error err;
+
+    if (!options->pooling && rmr_model_find_task(path, &task, &err) != RMR_OK) {
+        return cli_failed("%s", err.message);
+    }
+    if (task == RMR_TASK_EMBED_SPARSE) {
+        options->task = task;
+    }
+    return rmr_model_open(model, path, options, &err) == RMR_OK
+               ? CLI_OK
+               : cli_failed("%s", err.message);
+}
+
 static int inspect_main(int argc, char **argv)
 {
     static cli_output out;
     rmr_model_info info = {.size = sizeof(info)};
     rmr_model *model;
-    rmr_error err;
     const char *path;
     int json = 0;
     rmr_model_options model_options;
@@ -200,8 +226,8 @@ static int inspect_main(int argc, char **argv)
     if (code != CLI_CONTINUE) {
         return code;
     }
-    if (rmr_model_open(&model, path, &model_options, &err) != RMR_OK) {
-        return cli_failed("%s", err.message);
+    if (open_model(&model, path, &model_options) != CLI_OK) {
+        return CLI_FAILED;
     }
     rmr_model_get_info(model, &info);
     code = cli_output_open(&out, NULL);

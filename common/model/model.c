@@ -446,7 +446,8 @@ void rmr_model_get_info(const rmr_model *model, rmr_model_info *info)
     full.pooling = config->pooling.name;
     full.pooling_guessed = config->pooling_guessed;
     full.normalize = config->normalize;
-    full.dim = config->dim;
+    full.dim =
+        model->task == RMR_TASK_EMBED_SPARSE ? config->vocab_size : config->dim;
     full.max_tokens = config->max_tokens;
     full.vocab_size = config->vocab_size;
     full.num_layers = config->num_hidden_layers;

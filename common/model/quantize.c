@@ -304,11 +304,16 @@ rmr_status rmr_model_quantize(const char *path, const char *directory,
     rmr_quantize_options_init(&full);
     rmr_read_options(&full, options);
     rmr_model_options_init(&exact);
+    int is_sparse = 0;
     rmr_status status = rmr_directory_check_absent(directory, err);
     if (!status)
         status = rmr_answer_find(&is_answer, path, err);
+    if (!status)
+        status = rmr_config_find_sparse(&is_sparse, path, err);
     if (is_answer) /* what modules.json describes is no embedder */
         exact.task = RMR_TASK_CLASSIFY;
+    if (is_sparse) /* its modules are of no vectors; masks are not asked for */
+        exact.task = RMR_TASK_FILL_MASK;
     if (!status)
         status = rmr_model_load(&model, path, &exact, NULL, err);
     if (status)

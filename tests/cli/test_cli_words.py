@@ -180,3 +180,28 @@ def test_other_sparse_encoders_are_refused(remora, tiny, tmp_path):
         stdin=b"a\n")
     assert 'module 1, "sentence_transformers.models.Pooling"' in refused(
         remora, "sparse", tiny, stdin=b"a\n")
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "int8", "int4"])
+def test_quantized_directories(remora, splade, tmp_path, dtype):
+    out = tmp_path / "out"
+    done = remora("quantize", splade, out, "--dtype", dtype)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    info = json.loads(remora("inspect", out, "--json").out)
+    assert (info["dtype"], info["task"]) == (dtype, "embed_sparse")
+    if dtype == "int4":  # calibrated
+        rows_of(remora, "sparse", out, stdin=PLAIN)
+        return
+    for command, lines in (("sparse", PLAIN), ("fill-mask", LINES)):
+        assert rows_of(remora, command, out, stdin=lines) == rows_of(
+            remora, command, splade, "--dtype", dtype, stdin=lines)
+
+
+def test_inspecting_a_sparse_encoder(remora, splade):
+    info = json.loads(remora("inspect", splade, "--json").out)
+    assert info["task"] == "embed_sparse"
+    assert info["dim"] == info["vocab_size"] == len(tiny_bert.VOCAB)
+    assert "pooling" not in info and "similarity" not in info
+    table = remora("inspect", splade).out
+    assert "task              embed_sparse\n" in table
+    assert "pooling" not in table

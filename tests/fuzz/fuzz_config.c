@@ -129,6 +129,20 @@ static void read_head(void)
     json_decref(root);
 }
 
+/* The same files as those of a SparseEncoder. */
+static void read_sparse(rmr_config config)
+{
+    rmr_error err = {0};
+    int is_sparse;
+    rmr_status status = rmr_config_find_sparse(&is_sparse, directory, &err);
+    if (status)
+        check_error(status, &err);
+    status = rmr_config_read_sparse(&config, directory, &err);
+    if (status)
+        check_error(status, &err);
+    CHECK(status || (is_sparse && config.max_tokens > 0));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     rmr_config config = {0};
@@ -145,6 +159,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_head();
 
     rmr_status status = rmr_config_read(&config, directory, &err);
+    if (!status && !config.is_static)
+        read_sparse(config);
     if (!status)
         status = rmr_config_read_modules(&config, directory, &err);
     if (status) {
