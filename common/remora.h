@@ -499,6 +499,13 @@ typedef struct rmr_embed_options {
      * that the model does not have. */
     const char *prompt_name;
     rmr_text prompt;
+    int windows;     /* 1: the whole of a long text, in windows of what the
+                      * model takes, each with the prompt; default 0: it is cut.
+                      * Its vector is the mean of theirs by the tokens of the
+                      * text in them, then cut and brought to unit length as
+                      * any. Without RMR_TRUNCATE_NONE, here and below */
+    uint32_t stride; /* tokens that a window has in common with the next;
+                      * default 0 */
 } rmr_embed_options;
 
 RMR_API void rmr_embed_options_init(rmr_embed_options *options);
@@ -507,6 +514,7 @@ RMR_API void rmr_embed_options_init(rmr_embed_options *options);
 typedef struct rmr_text_result {
     uint32_t tokens;    /* run through the model, special tokens included */
     uint32_t truncated; /* 1: the text was longer and was cut */
+    uint32_t windows;   /* that it was computed in */
 } rmr_text_result;
 
 /*
@@ -561,6 +569,10 @@ typedef struct rmr_classify_options {
     uint32_t top_k;        /* the best so many labels; default 0: all */
     rmr_truncate truncate; /* default RMR_TRUNCATE_END */
     uint64_t timeout_ms;   /* from now; 0: none */
+    int windows;     /* 1: the whole of a long text, in windows: a label's score
+                      * is its best among theirs; default 0: it is cut */
+    uint32_t stride; /* tokens that a window has in common with the next;
+                      * default 0 */
 } rmr_classify_options;
 
 RMR_API void rmr_classify_options_init(rmr_classify_options *options);
@@ -641,6 +653,12 @@ typedef struct rmr_rerank_options {
     /* What a decoder that reranks is told to look for. data NULL: the model's
      * default prompt or Qwen3-Reranker's own. RANGE for a cross-encoder. */
     rmr_text instruction;
+    int windows;     /* 1: the whole of a long document, in windows, each with
+                      * the query: its score is the best among theirs; default
+                      * 0: both are cut. TOO_LONG for a query that leaves no
+                      * room for a document */
+    uint32_t stride; /* tokens that a window has in common with the next;
+                      * default 0 */
 } rmr_rerank_options;
 
 RMR_API void rmr_rerank_options_init(rmr_rerank_options *options);

@@ -7,6 +7,7 @@
 
 #include "common/base/alloc.h"
 #include "common/runtime/engine.h"
+#include "common/runtime/windows.h"
 
 void rmr_worker_free(rmr_worker *worker)
 {
@@ -218,7 +219,8 @@ static void scatter(pack *p, rmr_status status, const rmr_error *error)
             rmr_fail(&here, RMR_ERR_RANGE,
                      "the model %s gave a value that is not finite for input "
                      "%zu",
-                     item->job->model->path, item->index / item->job->per_text);
+                     item->job->model->path,
+                     rmr_job_text_of(item->job, item->index));
             fail_item(worker, item, RMR_ERR_RANGE, &here);
         }
     }

@@ -8,6 +8,7 @@
 #include "common/base/options.h"
 #include "common/runtime/tasks.h"
 #include "common/runtime/texts.h"
+#include "common/runtime/windows.h"
 
 void rmr_classify_options_init(rmr_classify_options *options)
 {
@@ -36,14 +37,13 @@ static void take_scores(const rmr_job *job, const float *scores,
 static void finish(rmr_job *job)
 {
     const classification *c = job->task_data;
-    for (size_t t = 0; t < job->count && !job->status; t++) {
-        float *values = job->values + t * job->dim;
-        if (!rmr_score(c->scores, job->dim, values))
-            rmr_job_fail_score(job, t);
-        else
-            take_scores(job, values, job->labels + t * job->dim,
+    for (size_t t = 0; t < job->num_texts && !job->status; t++) {
+        const float *scores = rmr_job_best_scores(job, c->scores, t);
+        if (scores)
+            take_scores(job, scores, job->labels + t * job->dim,
                         job->labels + t * job->num_labels);
     }
+    rmr_job_merge_windows(job);
 }
 
 static void destroy(void *task_data)
@@ -102,7 +102,7 @@ rmr_status rmr_job_set_classify(rmr_job *job, rmr_model *model,
     job->texts = c->texts;
     job->truncate = options->truncate;
     job->num_labels = c->top_k && c->top_k < num_labels ? c->top_k : num_labels;
-    return RMR_OK;
+    return rmr_job_ask_windows(job, options->windows, options->stride, err);
 }
 
 rmr_status rmr_classify_start(rmr_engine *engine, rmr_model *model,
@@ -117,7 +117,7 @@ rmr_status rmr_classify_start(rmr_engine *engine, rmr_model *model,
     *out = NULL;
     rmr_classify_options_init(&full);
     rmr_read_options(&full, options);
-    rmr_status status = rmr_task_new(&job, done, user, err);
+    rmr_status status = rmr_task_new(&job, full.windows, done, user, err);
     if (status)
         return status;
     status = rmr_job_set_classify(job, model, texts, count, &full, &error);

@@ -8,6 +8,7 @@
 #include "common/base/options.h"
 #include "common/runtime/engine.h"
 #include "common/runtime/texts.h"
+#include "common/runtime/windows.h"
 
 static void destroy_texts(rmr_job *job)
 {
@@ -15,6 +16,8 @@ static void destroy_texts(rmr_job *job)
 }
 
 static const rmr_job_kind embed_kind = {.destroy = destroy_texts};
+static const rmr_job_kind long_kind = {.prepare = rmr_job_make_windows,
+                                       .destroy = destroy_texts};
 
 /* The caller's options over the defaults, as far as the caller knows them. */
 static rmr_embed_options complete_options(const rmr_embed_options *given)
@@ -52,10 +55,11 @@ rmr_status rmr_embed_start(rmr_engine *engine, rmr_model *model,
         return rmr_fail(err, RMR_ERR_RANGE,
                         "there must be at least one text to embed");
     }
-    rmr_job *job = rmr_job_new(&embed_kind, done, user);
+    rmr_embed_options full = complete_options(options);
+    rmr_job *job =
+        rmr_job_new(full.windows ? &long_kind : &embed_kind, done, user);
     if (!job)
         return rmr_fail_nomem(err, "a job");
-    rmr_embed_options full = complete_options(options);
     rmr_status status = fill_job(job, model, texts, count, &full, err);
     if (!status)
         status = rmr_engine_submit(engine, job, err);
@@ -81,9 +85,9 @@ rmr_status rmr_embed(rmr_engine *engine, rmr_model *model,
     status = rmr_job_result(job, err);
     if (!status) {
         memcpy(embeddings, job->values,
-               job->count * job->dim * sizeof *embeddings);
+               job->num_texts * job->dim * sizeof *embeddings);
         if (results)
-            memcpy(results, job->results, job->count * sizeof *results);
+            memcpy(results, job->results, job->num_texts * sizeof *results);
     }
     rmr_job_release(job);
     return status;

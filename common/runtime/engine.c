@@ -351,6 +351,7 @@ rmr_status rmr_engine_submit(rmr_engine *engine, rmr_job *job, rmr_error *err)
         engine->jobs++;
         engine->bytes += job->bytes;
         job->charged = job->bytes;
+        job->most_bytes = engine->options.queue_bytes;
         rmr_queue_push(engine, job);
         /* One for each text, and one who helps. */
         wake(engine, job->count + 1);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "common/base/alloc.h"
+#include "common/runtime/windows.h"
 
 uint64_t rmr_now_ns(void)
 {
@@ -77,8 +78,9 @@ void rmr_job_release(rmr_job *job)
         return;
     if (job->kind->destroy)
         job->kind->destroy(job);
-    if (job->task)
+    if (job->task && job->task->destroy)
         job->task->destroy(job->task_data);
+    rmr_windows_free(job->long_texts);
     rmr_model_release(job->model);
     rmr_free(job->vectors);
     rmr_free(job->values);
@@ -180,6 +182,8 @@ rmr_status rmr_job_reserve(rmr_job *job, rmr_model *model, rmr_task task,
         return rmr_fail_nomem(err, "the results of a job");
     job->model = rmr_model_retain(model);
     job->num_texts = job->count = count;
+    for (size_t i = 0; i < count; i++)
+        job->results[i].windows = 1;
     return RMR_OK;
 }
 
@@ -198,6 +202,8 @@ rmr_status rmr_job_set_rows(rmr_job *job, rmr_model *model, rmr_task task,
                                        .values = job->values + i * dim};
     return RMR_OK;
 }
+
+static const rmr_job_task long_embed_task = {.finish = rmr_job_merge_vectors};
 
 rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
                              const rmr_text *texts, size_t count,
@@ -225,7 +231,9 @@ rmr_status rmr_job_set_texts(rmr_job *job, rmr_model *model,
         job->vectors[i].normalize = unit_length(config, options);
         job->vectors[i].prompt_tokens = prompt_tokens;
     }
-    return RMR_OK;
+    if (options->windows)
+        job->task = &long_embed_task;
+    return rmr_job_ask_windows(job, options->windows, options->stride, err);
 }
 
 void rmr_job_fail(rmr_job *job, rmr_status status, const rmr_error *error)
@@ -275,8 +283,8 @@ rmr_status rmr_job_result(const rmr_job *job, rmr_error *err)
 const float *rmr_job_embeddings(const rmr_job *job, size_t *count, size_t *dim)
 {
     int has = !job->status && job->model->task == RMR_TASK_EMBED &&
-              !job->sequences && job->num_texts == job->count;
-    *count = has ? job->count : 0;
+              !job->labels && !job->sequences;
+    *count = has ? job->num_texts : 0;
     *dim = has ? job->dim : 0;
     return has ? job->values : NULL;
 }

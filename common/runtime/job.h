@@ -34,12 +34,15 @@ typedef struct rmr_job_kind {
     void (*destroy)(rmr_job *job);
 } rmr_job_kind;
 
+/* windows.h */
+typedef struct rmr_windows rmr_windows;
+
 /* What a task makes of a job's values, and what it keeps for that. */
 typedef struct rmr_job_task {
     /* Once the values are final, and before the kind's; may fail the job. Or
      * NULL. */
     void (*finish)(rmr_job *job);
-    /* Frees `task_data`. */
+    /* Frees `task_data`, if there is any. */
     void (*destroy)(void *task_data);
 } rmr_job_task;
 
@@ -55,13 +58,14 @@ struct rmr_job {
     /* Set before the job is READY, then constant. */
     rmr_model *model; /* retained */
     /* The sequences: a text each, or a pair; or, where there are windows, those
-     * of tokens. Owned by `data` or `task_data`. */
+     * of tokens. Owned by `data`, `task_data` or `long_texts`. */
     size_t count;
     const rmr_text *texts;     /* [count] */
     const rmr_text *seconds;   /* [count], or NULL */
     const rmr_window *windows; /* [count], or NULL */
     const rmr_token *tokens;
     const struct rmr_sequences *sequences; /* where they are kept, or NULL */
+    rmr_windows *long_texts; /* owned; NULL: they are cut */
     size_t per_text;     /* sequences for each of the caller's texts, in turn */
     rmr_vector *vectors; /* [count] */
     float *values;       /* that they lie in: [count, dim] of texts and pairs */
@@ -71,6 +75,7 @@ struct rmr_job {
     rmr_truncate_strategy strategy; /* of pairs */
     rmr_text prompt;      /* before each text; the model's, or as the texts */
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
+    uint64_t most_bytes;  /* that the engine's queue holds */
     uint64_t bytes;       /* of texts and, over HTTP, results and reply */
 
     /* Progress. */

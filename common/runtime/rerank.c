@@ -9,6 +9,7 @@
 #include "common/base/options.h"
 #include "common/runtime/tasks.h"
 #include "common/runtime/texts.h"
+#include "common/runtime/windows.h"
 
 void rmr_rerank_options_init(rmr_rerank_options *options)
 {
@@ -26,13 +27,14 @@ typedef struct reranking {
 static void finish(rmr_job *job)
 {
     const reranking *r = job->task_data;
-    for (size_t i = 0; i < job->count && !job->status; i++) {
-        if (!rmr_score(r->scores, 1, &job->values[i]))
-            rmr_job_fail_score(job, i);
-        job->ranking[i] = (rmr_ranked){i, job->values[i]};
+    for (size_t i = 0; i < job->num_texts && !job->status; i++) {
+        const float *score = rmr_job_best_scores(job, r->scores, i);
+        if (score)
+            job->ranking[i] = (rmr_ranked){i, *score};
     }
     if (!job->status)
-        rmr_sort_ranking(job->ranking, job->count);
+        rmr_sort_ranking(job->ranking, job->num_texts);
+    rmr_job_merge_windows(job);
 }
 
 static void destroy(void *task_data)
@@ -136,7 +138,7 @@ rmr_status rmr_job_set_rerank(rmr_job *job, rmr_model *model, rmr_text query,
     job->truncate = options->truncate;
     job->num_ranked =
         options->top_n && options->top_n < count ? options->top_n : count;
-    return RMR_OK;
+    return rmr_job_ask_windows(job, options->windows, options->stride, err);
 }
 
 rmr_status rmr_rerank_start(rmr_engine *engine, rmr_model *model,
@@ -151,7 +153,7 @@ rmr_status rmr_rerank_start(rmr_engine *engine, rmr_model *model,
     *out = NULL;
     rmr_rerank_options_init(&full);
     rmr_read_options(&full, options);
-    rmr_status status = rmr_task_new(&job, done, user, err);
+    rmr_status status = rmr_task_new(&job, full.windows, done, user, err);
     if (status)
         return status;
     status =

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/runtime/windows.h"
 
 static const char *const task_names[] = {"embed", "classify", "token_classify",
                                          "fill_mask", "embed_sparse"};
@@ -34,11 +35,12 @@ const char *rmr_task_name(rmr_task task)
 }
 
 static const rmr_job_kind task_kind;
+static const rmr_job_kind long_kind = {.prepare = rmr_job_make_windows};
 
-rmr_status rmr_task_new(rmr_job **out, rmr_job_done *done, void *user,
-                        rmr_error *err)
+rmr_status rmr_task_new(rmr_job **out, int windows, rmr_job_done *done,
+                        void *user, rmr_error *err)
 {
-    *out = rmr_job_new(&task_kind, done, user);
+    *out = rmr_job_new(windows ? &long_kind : &task_kind, done, user);
     return *out ? RMR_OK : rmr_fail_nomem(err, "a job");
 }
 
@@ -122,10 +124,26 @@ void rmr_job_fail_score(rmr_job *job, size_t text)
     rmr_job_fail(job, status, &error);
 }
 
+const float *rmr_job_best_scores(rmr_job *job, rmr_scores scores, size_t text)
+{
+    rmr_window sequences = rmr_job_sequences(job, text);
+    float *best = job->values + sequences.start * job->dim;
+    for (size_t i = sequences.start; i < sequences.end; i++) {
+        float *row = job->values + i * job->dim;
+        if (!rmr_score(scores, job->dim, row)) {
+            rmr_job_fail_score(job, text);
+            return NULL;
+        }
+        for (size_t k = 0; k < job->dim; k++)
+            best[k] = row[k] > best[k] ? row[k] : best[k];
+    }
+    return best;
+}
+
 void rmr_job_merge_results(rmr_job *job, size_t num_texts)
 {
     for (size_t t = 0; t < num_texts; t++) {
-        rmr_text_result merged = {0};
+        rmr_text_result merged = {.windows = 1};
         for (size_t i = 0; i < job->per_text; i++) {
             merged.tokens += job->results[t * job->per_text + i].tokens;
             merged.truncated |= job->results[t * job->per_text + i].truncated;

@@ -7,9 +7,10 @@
 
 #include "common/runtime/engine.h"
 
-/* Makes a job of a task, without sequences yet. Errors: NOMEM. */
-rmr_status rmr_task_new(rmr_job **out, rmr_job_done *done, void *user,
-                        rmr_error *err);
+/* Makes a job of a task, without sequences yet; with `windows` a compute thread
+ * is to make them, of long texts. Errors: NOMEM. */
+rmr_status rmr_task_new(rmr_job **out, int windows, rmr_job_done *done,
+                        void *user, rmr_error *err);
 
 /* Hands the job over, or releases it where that fails, or where it came to
  * nothing: `status` and `error` say so. */
@@ -25,7 +26,8 @@ void *rmr_task_data(rmr_job *job, const rmr_job_task *task, size_t size,
 /*
  * Each gives a job a task, with copies of the texts, as the function of
  * remora.h that starts such a job; options must be complete, and err is not
- * NULL. On failure the job is for nothing but its release.
+ * NULL. Windows are asked for, and not made. On failure the job is for nothing
+ * but its release.
  */
 rmr_status rmr_job_set_classify(rmr_job *job, rmr_model *model,
                                 const rmr_text *texts, size_t count,
@@ -56,6 +58,11 @@ rmr_status rmr_check_truncate(rmr_truncate truncate, rmr_error *err);
 /* Sorts, best first, of equal scores the lower index. */
 void rmr_sort_labels(rmr_label_score *labels, size_t count);
 void rmr_sort_ranking(rmr_ranked *ranking, size_t count);
+
+/* The scores of a text's sequence or, of each label, the best among those of
+ * its windows; in the place of the logits. NULL: the job has failed, since one
+ * is not finite. */
+const float *rmr_job_best_scores(rmr_job *job, rmr_scores scores, size_t text);
 
 /* Fails the job where `finish` finds that a score is not finite. */
 void rmr_job_fail_score(rmr_job *job, size_t text);

@@ -190,7 +190,7 @@ static void finish_text(rmr_job *job, size_t text)
     size_t window = text ? t->windows_ends[text - 1] : 0;
     size_t first = text ? job->entities_ends[text - 1] : 0, last = first;
     size_t num_windows = t->windows_ends[text] - window;
-    rmr_text_result merged = {0};
+    rmr_text_result merged = {.windows = (uint32_t)num_windows};
     for (; window < t->windows_ends[text]; window++) {
         long found =
             find_entities(job, &t->windows[window], job->entities + last);

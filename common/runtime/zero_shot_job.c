@@ -233,7 +233,7 @@ rmr_status rmr_zero_shot_start(rmr_engine *engine, rmr_zero_shot *zero_shot,
     rmr_error error;
     rmr_job *job;
     *out = NULL;
-    rmr_status status = rmr_task_new(&job, done, user, err);
+    rmr_status status = rmr_task_new(&job, 0, done, user, err);
     if (status)
         return status;
     status =

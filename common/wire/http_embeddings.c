@@ -177,7 +177,7 @@ static int put_embedding(rmr_exchange *x, const rmr_job *job, size_t i)
 static int write_reply(rmr_exchange *x, const rmr_job *job)
 {
     int done = rmr_exchange_put_format(x, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; done && i < job->count; i++)
+    for (size_t i = 0; done && i < job->num_texts; i++)
         done = put_embedding(x, job, i);
     done = done && rmr_exchange_put_format(x, "],\"model\":");
     done = done && rmr_exchange_put_string(x, x->model_name);

@@ -53,7 +53,8 @@ class EmbedOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t), ("dimensions", c_uint32), ("normalize", c_int),
         ("truncate", c_int), ("timeout_ms", c_uint64),
-        ("prompt_name", c_char_p), ("prompt", Text),
+        ("prompt_name", c_char_p), ("prompt", Text), ("windows", c_int),
+        ("stride", c_uint32),
     ]
 
 
@@ -65,7 +66,9 @@ class EngineOptions(ctypes.Structure):
 
 
 class TextResult(ctypes.Structure):
-    _fields_ = [("tokens", c_uint32), ("truncated", c_uint32)]
+    _fields_ = [
+        ("tokens", c_uint32), ("truncated", c_uint32), ("windows", c_uint32),
+    ]
 
 
 def initialized(kind, init):
