@@ -887,7 +887,8 @@ typedef struct rmr_http_reply {
  * object when it failed. Errors here: BUSY, TOO_LONG, NOMEM.
  * Contract: https://platform.openai.com/docs/api-reference/embeddings with
  * `truncate` (false, true, "NONE", "START", "END"), `normalize`, `prompt_name`
- * and `prompt` added.
+ * and `prompt` added; and, here and below, `windows` (true: the whole of a long
+ * text, whatever `truncate` says) and `stride`.
  */
 RMR_API rmr_status rmr_http_embeddings_start(rmr_engine *engine,
                                              const char *body, size_t len,
@@ -898,10 +899,11 @@ RMR_API rmr_status rmr_http_embeddings_start(rmr_engine *engine,
 /*
  * The same for a `POST /v1/classify`: {"model", "input"} gets the labels of a
  * classifier, or the entities of a token classifier; with "labels" any model
- * that zero-shot takes scores these. "top_k", "raw_scores", "truncate"; with
- * "labels" also "hypothesis_template", "multi_label", "threshold". The reply's
- * "data" has for each input what clients of Jina's route ("prediction",
- * "score", "predictions") and of vLLM's ("label", "probs", "num_classes") read.
+ * that zero-shot takes scores these, without windows. "top_k", "raw_scores",
+ * "truncate"; with "labels" also "hypothesis_template", "multi_label",
+ * "threshold". The reply's "data" has for each input what clients of Jina's
+ * route ("prediction", "score", "predictions") and of vLLM's ("label", "probs",
+ * "num_classes") read.
  */
 RMR_API rmr_status rmr_http_classify_start(rmr_engine *engine, const char *body,
                                            size_t len,

@@ -27,11 +27,16 @@ static const char help[] =
     "  --function F      what makes scores: softmax, sigmoid or none "
     "(default:\n"
     "                    what the model was trained with)\n"
+    "  --windows         a text that is too long is read whole, in windows: "
+    "a\n"
+    "                    label's best score among them\n"
+    "  --stride N        tokens that a window has in common with the next\n"
     "  --help            this text\n"
     "\n"
-    "Lines are read as remora embed reads them. A text with more tokens than\n"
-    "the model takes is cut at its end; how many were is said on standard\n"
-    "error. FILE may be - for the standard one.\n";
+    "Lines are read as remora embed reads them. Without --windows a text with\n"
+    "more tokens than the model takes is cut at its end; how many were is "
+    "said\n"
+    "on standard error. FILE may be - for the standard one.\n";
 
 static int classify_main(int argc, char **argv);
 
@@ -55,6 +60,8 @@ static int parse(classify_run *run, cli_jobs_args *args, int argc, char **argv)
         CLI_JOBS_OPTIONS(*args),
         {"--top-k", CLI_NUMBER, &run->options.top_k, 1, 999999999},
         {"--function", CLI_STRING, &function, 0, 0},
+        {"--windows", CLI_FLAG, &run->options.windows, 0, 0},
+        {"--stride", CLI_NUMBER, &run->options.stride, 0, 999999999},
     };
     int code = cli_parse(&cli_classify_command, options,
                          sizeof(options) / sizeof(options[0]), argc, argv,

@@ -32,6 +32,9 @@ static const char help[] =
     "                    this process may use)\n"
     "  --dimensions N    keep the first N components, then normalise\n"
     "  --no-normalize    vectors as pooled, not of unit length\n"
+    "  --windows         a text that is too long is read whole, in windows:\n"
+    "                    the mean of their vectors, by their tokens\n"
+    "  --stride N        tokens that a window has in common with the next\n"
     "  --pooling MODE    where there is no modules.json: cls, max, mean\n"
     "                    (default), mean_sqrt_len_tokens, weightedmean,\n"
     "                    lasttoken, or several joined by +\n"
@@ -54,9 +57,9 @@ static const char help[] =
     "\n"
     "Without --jsonl a text is a line. A line ends with LF or CR LF, holds at\n"
     "most 16 MiB, may hold NUL, and is read as UTF-8 with U+FFFD for what is\n"
-    "not; an empty line is an empty text. A text with more tokens than the\n"
-    "model takes is cut at its end; how many were is said on standard error.\n"
-    "FILE may be - for the standard one.\n";
+    "not; an empty line is an empty text. Without --windows a text with more\n"
+    "tokens than the model takes is cut at its end; how many were is said on\n"
+    "standard error. FILE may be - for the standard one.\n";
 
 static int embed_main(int argc, char **argv);
 
@@ -77,6 +80,8 @@ typedef struct embed_args {
     const char *prompt;
     int tokens;
     int normalize;
+    int windows;
+    uint32_t stride;
     int npy;
 } embed_args;
 
@@ -109,6 +114,8 @@ static int parse(embed_args *args, int argc, char **argv)
         {"--format", CLI_STRING, &args->format, 0, 0},
         {"--dimensions", CLI_NUMBER, &args->dimensions, 1, 999999999},
         {"--no-normalize", CLI_FLAG, &args->no_normalize, 0, 0},
+        {"--windows", CLI_FLAG, &args->windows, 0, 0},
+        {"--stride", CLI_NUMBER, &args->stride, 0, 999999999},
         {"--pooling", CLI_STRING, &args->pooling, 0, 0},
         {"--prompt-name", CLI_STRING, &args->prompt_name, 0, 0},
         {"--prompt", CLI_TEXT, &args->prompt, 0, 0},
@@ -156,6 +163,8 @@ static int open_model(embed_run *run)
     rmr_embed_options_init(&run->options);
     run->options.dimensions = args->dimensions;
     run->options.prompt_name = args->prompt_name;
+    run->options.windows = args->windows;
+    run->options.stride = args->stride;
     if (args->prompt) {
         run->options.prompt.data = args->prompt;
         run->options.prompt.len = strlen(args->prompt);

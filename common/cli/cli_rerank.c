@@ -22,6 +22,10 @@ static const char help[] =
     "                    model says or \"Given a web search query, ...\"\n"
     "  --top-n N         the best N documents (default: all)\n"
     "  --raw             logits instead of what the model makes of them\n"
+    "  --windows         a document that is too long is read whole, in "
+    "windows:\n"
+    "                    the best score among them\n"
+    "  --stride N        tokens that a window has in common with the next\n"
     "  --input FILE      read the documents from FILE (default: standard "
     "input)\n"
     "  --jsonl FIELD     each line is a JSON object with the text in FIELD;\n"
@@ -34,7 +38,8 @@ static const char help[] =
     "                    this process may use)\n"
     "  --help            this text\n"
     "\n"
-    "Lines are read as remora embed reads them. A query and a\n"
+    "Lines are read as remora embed reads them. Without --windows a query and "
+    "a\n"
     "document with more tokens than the model takes are cut, the longer one\n"
     "first or, where a decoder is asked, at the document's end; how many were "
     "is\n"
@@ -69,6 +74,8 @@ static int parse(rerank_run *run, cli_jobs_args *args, int argc, char **argv)
         {"--instruction", CLI_TEXT, &run->instruction, 0, 0},
         {"--top-n", CLI_NUMBER, &run->top_n, 1, 999999999},
         {"--raw", CLI_FLAG, &run->options.raw, 0, 0},
+        {"--windows", CLI_FLAG, &run->options.windows, 0, 0},
+        {"--stride", CLI_NUMBER, &run->options.stride, 0, 999999999},
     };
     int code = cli_parse(&cli_rerank_command, options,
                          sizeof(options) / sizeof(options[0]), argc, argv,

@@ -128,13 +128,16 @@ static rmr_status read_zero_shot(rmr_job *job, rmr_exchange *x,
 }
 
 static rmr_status read_classify(rmr_job *job, rmr_exchange *x, rmr_model *model,
-                                rmr_truncate truncate, rmr_error *err)
+                                rmr_truncate truncate, int windows,
+                                rmr_error *err)
 {
     rmr_classify_options options;
     size_t count;
     int raw;
     rmr_classify_options_init(&options);
     options.truncate = truncate;
+    options.windows = windows;
+    options.stride = x->stride;
     rmr_status status = read_flag(x, "raw_scores", &raw, err);
     if (!status)
         status = rmr_exchange_read_texts(x, "input", &count, err);
@@ -146,12 +149,15 @@ static rmr_status read_classify(rmr_job *job, rmr_exchange *x, rmr_model *model,
 }
 
 static rmr_status read_entities(rmr_job *job, rmr_exchange *x, rmr_model *model,
-                                rmr_truncate truncate, rmr_error *err)
+                                rmr_truncate truncate, int windows,
+                                rmr_error *err)
 {
     rmr_token_classify_options options;
     size_t count;
     rmr_token_classify_options_init(&options);
     options.truncate = truncate;
+    options.windows = windows;
+    options.stride = x->stride;
     rmr_status status = rmr_exchange_read_texts(x, "input", &count, err);
     if (status)
         return status;
@@ -163,13 +169,20 @@ static rmr_status read_request(rmr_job *job, rmr_exchange *x, rmr_error *err)
 {
     rmr_model *model = NULL;
     rmr_truncate truncate = RMR_TRUNCATE_NONE;
+    int windows = 0;
     rmr_status status = rmr_exchange_read_model(x, &model, err);
     if (!status)
         status = rmr_exchange_read_truncate(x, &truncate, err);
     if (!status)
+        status = rmr_exchange_read_windows(x, &windows, &truncate, err);
+    if (!status)
         status = read_top_k(x, err);
     if (status)
         return status;
+    if (rmr_exchange_field(x, "labels") && windows) {
+        return rmr_exchange_refuse(x, err, 400, "windows",
+                                   "\"windows\" is not for \"labels\"");
+    }
     if (rmr_exchange_field(x, "labels"))
         return read_zero_shot(job, x, model, truncate, err);
     if (model->task == RMR_TASK_EMBED) {
@@ -178,8 +191,8 @@ static rmr_status read_request(rmr_job *job, rmr_exchange *x, rmr_error *err)
                                    "has none of its own");
     }
     return model->task == RMR_TASK_CLASSIFY
-               ? read_classify(job, x, model, truncate, err)
-               : read_entities(job, x, model, truncate, err);
+               ? read_classify(job, x, model, truncate, windows, err)
+               : read_entities(job, x, model, truncate, windows, err);
 }
 
 /* ---------------------------------------------------------------- the reply */

@@ -113,6 +113,10 @@ static rmr_status read_request(rmr_job *job, rmr_exchange *x, rmr_error *err)
     if (!status)
         status = rmr_exchange_read_truncate(x, &options.truncate, err);
     if (!status)
+        status = rmr_exchange_read_windows(x, &options.windows,
+                                           &options.truncate, err);
+    options.stride = x->stride;
+    if (!status)
         status = read_normalize(x, &options.normalize, err);
     if (!status)
         status = read_prompt(x, model, &options, err);

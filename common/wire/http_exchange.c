@@ -11,6 +11,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/options.h"
+#include "common/runtime/windows.h"
 
 enum { MAX_INPUTS = 2048 };
 
@@ -142,6 +143,39 @@ rmr_status rmr_exchange_read_truncate(rmr_exchange *x, rmr_truncate *truncate,
     return RMR_OK;
 }
 
+rmr_status rmr_exchange_read_windows(rmr_exchange *x, int *windows,
+                                     rmr_truncate *truncate, rmr_error *err)
+{
+    const json_t *value = rmr_exchange_field(x, "windows"),
+                 *stride = rmr_exchange_field(x, "stride");
+    json_int_t n = json_is_integer(stride) ? json_integer_value(stride) : -1;
+    *windows = json_is_true(value);
+    if (value && !json_is_boolean(value)) {
+        return rmr_exchange_refuse(x, err, 400, "windows",
+                                   "\"windows\" must be true or false");
+    }
+    if (stride && (n < 0 || n > UINT32_MAX || (n && !*windows))) {
+        return rmr_exchange_refuse(x, err, 400, "stride",
+                                   "\"stride\" must be a whole number of at "
+                                   "least 0, and needs \"windows\"");
+    }
+    if (*windows)
+        *truncate = RMR_TRUNCATE_END;
+    x->stride = stride ? (uint32_t)n : 0;
+    return RMR_OK;
+}
+
+/* What the request asks for, to the windows of its texts. */
+static rmr_status read_request(rmr_job *job, rmr_exchange *x, rmr_error *err)
+{
+    rmr_status status = x->route->read(job, x, err);
+    if (!status && job->long_texts)
+        status = rmr_job_make_windows(job, err);
+    if (status == RMR_ERR_RANGE && x->stride)
+        return rmr_exchange_refuse(x, err, 400, "stride", "%s", err->message);
+    return status;
+}
+
 static rmr_status prepare(rmr_job *job, rmr_error *err)
 {
     rmr_exchange *x = job->data;
@@ -157,7 +191,7 @@ static rmr_status prepare(rmr_job *job, rmr_error *err)
         return rmr_exchange_refuse(x, err, 400, NULL,
                                    "the request body must be a JSON object");
     }
-    return x->route->read(job, x, err);
+    return read_request(job, x, err);
 }
 
 /* ---------------------------------------------------------------- the reply */

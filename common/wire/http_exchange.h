@@ -30,8 +30,9 @@ struct rmr_exchange {
     rmr_text *texts; /* those that were read last; owned */
     const char *texts_name;
     const char *model_name;
-    int base64;   /* of embeddings: vectors as that */
-    size_t top_k; /* of labels and documents: so many; 0: all */
+    int base64;      /* of embeddings: vectors as that */
+    size_t top_k;    /* of labels and documents: so many; 0: all */
+    uint32_t stride; /* of windows */
 
     /* Why the request is refused, beside the job's own error. */
     int error_status;
@@ -71,6 +72,10 @@ rmr_status rmr_exchange_read_texts(rmr_exchange *x, const char *name,
                                    size_t *count, rmr_error *err);
 rmr_status rmr_exchange_read_truncate(rmr_exchange *x, rmr_truncate *truncate,
                                       rmr_error *err);
+/* "windows", and "stride" into x->stride. With windows nothing is too long:
+ * *truncate no longer refuses. */
+rmr_status rmr_exchange_read_windows(rmr_exchange *x, int *windows,
+                                     rmr_truncate *truncate, rmr_error *err);
 
 /* --------------------------------------------------------------- the reply */
 

@@ -76,6 +76,10 @@ static rmr_status read_request(rmr_job *job, rmr_exchange *x, rmr_error *err)
     if (!status)
         status = rmr_exchange_read_truncate(x, &options.truncate, err);
     if (!status)
+        status = rmr_exchange_read_windows(x, &options.windows,
+                                           &options.truncate, err);
+    options.stride = x->stride;
+    if (!status)
         status = rmr_exchange_read_texts(x, "documents", &count, err);
     if (!status)
         status = rmr_job_set_rerank(job, model, query, x->texts, count,

@@ -72,15 +72,15 @@ def test_help_of_command(remora, name, option):
 
 OPTIONS = {
     "embed": "--input --jsonl --format --output --dtype --adapter --threads "
-             "--dimensions --no-normalize --pooling --prompt-name --prompt "
-             "--tokens --normalize",
+             "--dimensions --no-normalize --windows --stride --pooling "
+             "--prompt-name --prompt --tokens --normalize",
     "classify": "--input --jsonl --output --dtype --adapter --threads --top-k "
-                "--function",
+                "--function --windows --stride",
     "zero-shot": "--labels --template --multi-label --top-k --threshold "
                  "--margin --default --input --jsonl --output --dtype "
                  "--adapter --threads",
-    "rerank": "--query --instruction --top-n --raw --input --jsonl --output --dtype "
-              "--adapter --threads",
+    "rerank": "--query --instruction --top-n --raw --windows --stride --input "
+              "--jsonl --output --dtype --adapter --threads",
     "ner": "--aggregation --windows --stride --input --jsonl --output "
            "--dtype --adapter --threads",
     "fill-mask": "--top-k --sequence --input --jsonl --output --dtype "

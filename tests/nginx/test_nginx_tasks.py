@@ -78,10 +78,10 @@ def ask(started):
 @pytest.fixture(scope="module")
 def command(build, folders):
     """The rows of `remora COMMAND MODEL ...` over TEXTS."""
-    def run(name, model, *arguments):
+    def run(name, model, *arguments, texts=TEXTS):
         done = subprocess.run(
             [build / "remora", name, folders[model], *arguments],
-            input="".join(text + "\n" for text in TEXTS).encode(),
+            input="".join(text + "\n" for text in texts).encode(),
             capture_output=True, check=True)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -206,7 +206,38 @@ def test_truncation_is_refused_or_reported(ask):
             assert body["data"][0]["truncated"] is True
 
 
+def test_windows_are_those_of_the_command(ask, command):
+    long = " ".join(["fish the river 7 a"] * 20)
+    options = ["--windows", "--stride", "3"]
+    fields = {"windows": True, "stride": 3}
+    row, = command("classify", "nli", *options, texts=[long])
+    found, = ask("nli", "classify", input=long, **fields)["data"]
+    assert [p["score"] for p in found["predictions"]] == row["scores"]
+    assert "truncated" not in found
+    row, = command("ner", "tagger", *options, texts=[long])
+    found, = ask("tagger", "classify", input=long, **fields)["data"]
+    assert found["entities"] == row["entities"]
+    rows = command("rerank", "ranker", "--query", "hello", *options,
+                   texts=[long, "fish"])
+    body = ask("ranker", "rerank", query="hello", documents=[long, "fish"],
+               **fields)
+    assert body["results"] == [
+        {"index": row["index"], "relevance_score": row["score"]}
+        for row in rows]
+    assert body["usage"]["total_tokens"] > 100
+
+
 REFUSED = [
+    ("nli", "classify", {"input": MARKER, "windows": 1}, "windows",
+     "true or false"),
+    ("nli", "classify", {"input": MARKER, "labels": ["a"], "windows": True},
+     "windows", 'not for "labels"'),
+    ("nli", "classify", {"input": MARKER * 9, "windows": True, "stride": 99},
+     "stride", "a stride of 99 tokens is not below"),
+    ("tagger", "classify", {"input": MARKER, "windows": True, "stride": 99},
+     "stride", "a stride of 99 tokens"),
+    ("ranker", "rerank", {"query": "q", "documents": [MARKER], "stride": 1},
+     "stride", 'needs "windows"'),
     ("nli", "classify", {}, "input", '"input" must be given'),
     ("nli", "classify", {"input": []}, "input", '"input" must be given'),
     ("nli", "classify", {"input": [1, 2]}, "input", "token ids"),

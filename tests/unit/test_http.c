@@ -335,6 +335,37 @@ static void only_what_was_cut_is_called_truncated(void **state)
     free_reply(&r);
 }
 
+/* Whatever truncate says: nothing is cut. */
+static void windows_read_the_whole_of_a_text(void **state)
+{
+    (void)state;
+    static const char *const members[] = {"", ",\"truncate\":false",
+                                          ",\"truncate\":\"START\""};
+    rmr_embed_options options;
+    float whole[HIDDEN], last[HIDDEN];
+    rmr_embed_options_init(&options);
+    options.windows = 1;
+    options.stride = 7;
+    embed_one(model, text_of(LONG_TEXT), &options, whole);
+    embed_one(model, text_of("card"), NULL, last);
+    for (size_t i = 0; i < 3; i++) {
+        char all[1000];
+        snprintf(all, sizeof all,
+                 "\"input\":[\"" LONG_TEXT "\",\"card\"],\"windows\":true,"
+                 "\"stride\":7%s",
+                 members[i]);
+        reply r = post_members(all);
+        assert_int_equal(r.status, 200);
+        assert_same(&r, 0, whole, HIDDEN);
+        assert_same(&r, 1, last, HIDDEN);
+        assert_int_equal(r.truncated, 0);
+        /* 30 and 17 of the text's own, 7 of them twice. */
+        assert_int_equal(r.tokens, 32 + 19 + 3);
+        assert_int_equal(json_array_size(json_object_get(r.json, "data")), 2);
+        free_reply(&r);
+    }
+}
+
 static void a_host_may_allow_truncation(void **state)
 {
     (void)state;
@@ -370,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_long_text_is_an_error_unless_allowed),
         cmocka_unit_test(truncate_says_which_end_is_kept),
         cmocka_unit_test(only_what_was_cut_is_called_truncated),
+        cmocka_unit_test(windows_read_the_whole_of_a_text),
         cmocka_unit_test(a_host_may_allow_truncation),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);

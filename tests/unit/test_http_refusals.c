@@ -188,6 +188,7 @@ static void options_must_be_what_they_say(void **state)
     static const char cut[] =
         "must be true, false, \"NONE\", \"START\" or \"END\"";
     static const char unit[] = "must be true or false";
+    static const char step[] = "whole number of at least 0, and needs";
     static const char text[] = "must be a string, and exclude";
     static const char name[] = "must be a string without NUL";
     static const refusal cases[] = {
@@ -217,6 +218,16 @@ static void options_must_be_what_they_say(void **state)
         {WITH("\"normalize\":1"), 400, "normalize", unit},
         {WITH("\"normalize\":\"true\""), 400, "normalize", unit},
         {WITH("\"normalize\":[]"), 400, "normalize", unit},
+        {WITH("\"windows\":1"), 400, "windows", unit},
+        {WITH("\"windows\":\"true\""), 400, "windows", unit},
+        {WITH("\"stride\":1"), 400, "stride", step},
+        {WITH("\"stride\":1,\"windows\":false"), 400, "stride", step},
+        {WITH("\"stride\":-1,\"windows\":true"), 400, "stride", step},
+        {WITH("\"stride\":4294967296,\"windows\":true"), 400, "stride", step},
+        {WITH("\"stride\":\"1\",\"windows\":true"), 400, "stride", step},
+        {"{\"model\":\"tiny\",\"input\":\"" LONG_TEXT
+         "\",\"windows\":true,\"stride\":30}",
+         400, "stride", "a stride of 30 tokens is not below the 30"},
         {WITH("\"prompt_name\":\"other\""), 400, "prompt_name",
          "it has query, document"},
         {WITH("\"prompt_name\":false"), 400, "prompt_name", name},
