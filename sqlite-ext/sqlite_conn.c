@@ -103,7 +103,8 @@ int rmr_sqlite_conn_add(rmr_sqlite_conn *conn, const rmr_sqlite_source *source,
     *message = NULL;
     if (model == NULL)
         return SQLITE_NOMEM;
-    *model = (rmr_sqlite_model){.refs = 1};
+    *model = (rmr_sqlite_model){
+        .refs = 1, .windows = source->windows, .stride = source->stride};
     if (!copy_string(&model->name, source->name) ||
         !copy_string(&model->path, source->path) ||
         !copy_string(&model->sha256, source->sha256)) {

@@ -115,6 +115,8 @@ void rmr_sqlite_embed(sqlite3_context *ctx, int argc, sqlite3_value **argv)
         rmr_sqlite_conn_choose(ctx, "embed", RMR_SQLITE_EMBED, argc, argv, 1);
     if (call.model == NULL)
         return;
+    call.options.windows = call.model->windows;
+    call.options.stride = call.model->stride;
     if (rmr_sqlite_run(sqlite3_context_db_handle(ctx), start_embed, &call, &job,
                        &err) != RMR_OK) {
         rmr_sqlite_result_error(ctx, "embed", &err);

@@ -40,6 +40,8 @@ struct rmr_sqlite_model {
     char *sha256; /* as this connection gave it, or NULL */
     rmr_model *model;
     rmr_model_info info;
+    int windows;             /* long texts are read whole */
+    uint32_t stride;         /* of these windows */
     sqlite3_int64 texts;     /* computed through this connection */
     sqlite3_int64 truncated; /* those of them that were cut */
     rmr_sqlite_model *next;
@@ -65,6 +67,8 @@ typedef struct rmr_sqlite_source {
     const char *pooling; /* NULL: as the directory says */
     const char *task;    /* NULL: what config.json has a head for */
     const char *adapter; /* NULL: none */
+    int windows;         /* 0: long texts are cut */
+    uint32_t stride;
 } rmr_sqlite_source;
 
 /* ---------------------------------------------------------- sqlite_error.c */

@@ -23,6 +23,8 @@ enum models_column {
     COLUMN_POOLING,
     COLUMN_TASK,
     COLUMN_ADAPTER,
+    COLUMN_WINDOWS, /* the first that is a number */
+    COLUMN_STRIDE,
     COLUMN_ARCHITECTURE, /* the first that INSERT may not give */
     COLUMN_DIM,
     COLUMN_MAX_TOKENS,
@@ -36,14 +38,15 @@ enum models_column {
 };
 
 static const char *const column_names[NUM_COLUMNS] = {
-    "name",    "path",         "dtype", "sha256",     "pooling",   "task",
-    "adapter", "architecture", "dim",   "max_tokens", "normalize", "similarity",
-    "bytes",   "parameters",   "texts", "truncated"};
+    "name",       "path",       "dtype",     "sha256",     "pooling",
+    "task",       "adapter",    "windows",   "stride",     "architecture",
+    "dim",        "max_tokens", "normalize", "similarity", "bytes",
+    "parameters", "texts",      "truncated"};
 
 static const char schema[] =
     "CREATE TABLE remora_models(name TEXT, path TEXT, dtype TEXT, "
-    "sha256 TEXT, pooling TEXT, task TEXT, adapter TEXT, architecture TEXT, "
-    "dim INTEGER, "
+    "sha256 TEXT, pooling TEXT, task TEXT, adapter TEXT, windows INTEGER, "
+    "stride INTEGER, architecture TEXT, dim INTEGER, "
     "max_tokens INTEGER, normalize INTEGER, similarity TEXT, bytes INTEGER, "
     "parameters INTEGER, texts INTEGER, truncated INTEGER)";
 
@@ -257,6 +260,12 @@ static int models_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
     case COLUMN_ADAPTER:
         result_string(ctx, model->info.adapter);
         break;
+    case COLUMN_WINDOWS:
+        sqlite3_result_int(ctx, model->windows);
+        break;
+    case COLUMN_STRIDE:
+        sqlite3_result_int64(ctx, model->stride);
+        break;
     case COLUMN_POOLING:
     case COLUMN_NORMALIZE:
     case COLUMN_SIMILARITY:
@@ -320,26 +329,73 @@ static int text_column(sqlite3_vtab *base, enum models_column column,
     return SQLITE_OK;
 }
 
+/* Reads one column of an INSERT as a number from 0 to `most`; 0 for NULL. */
+static int number_column(sqlite3_vtab *base, enum models_column column,
+                         sqlite3_value *value, sqlite3_int64 most,
+                         sqlite3_int64 *number)
+{
+    const char *name = column_names[column];
+
+    *number = 0;
+    if (sqlite3_value_type(value) == SQLITE_NULL)
+        return SQLITE_OK;
+    if (sqlite3_value_type(value) != SQLITE_INTEGER)
+        return refuse(
+            base, SQLITE_MISMATCH,
+            sqlite3_mprintf("remora_models: %s must be INTEGER, not %s", name,
+                            rmr_sqlite_type_name(value)));
+    *number = sqlite3_value_int64(value);
+    if (*number < 0 || *number > most)
+        return refuse(base, SQLITE_ERROR,
+                      sqlite3_mprintf("remora_models: %s must be from 0 to "
+                                      "%lld, not %lld",
+                                      name, most, *number));
+    return SQLITE_OK;
+}
+
+/* Reads how long texts are taken, into a source that has all else. */
+static int read_windows(sqlite3_vtab *base, sqlite3_value **columns,
+                        rmr_sqlite_source *source)
+{
+    sqlite3_int64 windows, stride;
+    int rc = number_column(base, COLUMN_WINDOWS, columns[COLUMN_WINDOWS], 1,
+                           &windows);
+
+    if (rc == SQLITE_OK)
+        rc = number_column(base, COLUMN_STRIDE, columns[COLUMN_STRIDE],
+                           UINT32_MAX, &stride);
+    if (rc != SQLITE_OK)
+        return rc;
+    if (stride > 0 && windows == 0)
+        return refuse(base, SQLITE_ERROR,
+                      sqlite3_mprintf("remora_models: stride is that of "
+                                      "windows: give windows = 1, too"));
+    source->windows = (int)windows;
+    source->stride = (uint32_t)stride;
+    return SQLITE_OK;
+}
+
 /* Reads what an INSERT gives; columns[0] is the name. */
 static int read_source(sqlite3_vtab *base, sqlite3_value **columns,
                        rmr_sqlite_source *source)
 {
-    const char *text[COLUMN_ARCHITECTURE];
+    const char *text[COLUMN_WINDOWS];
     int column, rc;
 
-    for (column = 0; column < COLUMN_ARCHITECTURE; column++) {
+    for (column = 0; column < COLUMN_WINDOWS; column++) {
         rc = text_column(base, (enum models_column)column, columns[column],
                          &text[column]);
         if (rc != SQLITE_OK)
             return rc;
     }
-    for (; column < NUM_COLUMNS; column++)
+    for (column = COLUMN_ARCHITECTURE; column < NUM_COLUMNS; column++)
         if (sqlite3_value_type(columns[column]) != SQLITE_NULL)
             return refuse(
                 base, SQLITE_ERROR,
                 sqlite3_mprintf("remora_models: %s is read from the model: "
                                 "give name, path and if needed dtype, "
-                                "sha256, pooling, task and adapter",
+                                "sha256, pooling, task, adapter, windows and "
+                                "stride",
                                 column_names[column]));
     if (text[COLUMN_NAME] == NULL || text[COLUMN_NAME][0] == '\0' ||
         strlen(text[COLUMN_NAME]) > MAX_NAME)
@@ -358,7 +414,7 @@ static int read_source(sqlite3_vtab *base, sqlite3_value **columns,
                                   .pooling = text[COLUMN_POOLING],
                                   .task = text[COLUMN_TASK],
                                   .adapter = text[COLUMN_ADAPTER]};
-    return SQLITE_OK;
+    return read_windows(base, columns, source);
 }
 
 static int insert_model(models_table *table, sqlite3_value **columns,

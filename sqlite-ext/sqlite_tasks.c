@@ -115,9 +115,13 @@ static rmr_status start_classify(rmr_engine *engine, void *context,
                                  rmr_job **job, rmr_error *err)
 {
     const task_call *call = context;
+    rmr_classify_options options;
 
-    return rmr_classify_start(engine, call->model->model, &call->text, 1, NULL,
-                              NULL, NULL, job, err);
+    rmr_classify_options_init(&options);
+    options.windows = call->model->windows;
+    options.stride = call->model->stride;
+    return rmr_classify_start(engine, call->model->model, &call->text, 1,
+                              &options, NULL, NULL, job, err);
 }
 
 /* The job of a text's labels; NULL when ctx has been given the answer. */
@@ -323,9 +327,13 @@ static rmr_status start_rerank(rmr_engine *engine, void *context, rmr_job **job,
                                rmr_error *err)
 {
     const task_call *call = context;
+    rmr_rerank_options options;
 
+    rmr_rerank_options_init(&options);
+    options.windows = call->model->windows;
+    options.stride = call->model->stride;
     return rmr_rerank_start(engine, call->model->model, call->text,
-                            &call->second, 1, NULL, NULL, NULL, job, err);
+                            &call->second, 1, &options, NULL, NULL, job, err);
 }
 
 void rmr_sqlite_rerank_score(sqlite3_context *ctx, int argc,
@@ -351,9 +359,13 @@ static rmr_status start_entities(rmr_engine *engine, void *context,
                                  rmr_job **job, rmr_error *err)
 {
     const task_call *call = context;
+    rmr_token_classify_options options;
 
+    rmr_token_classify_options_init(&options);
+    options.windows = call->model->windows;
+    options.stride = call->model->stride;
     return rmr_token_classify_start(engine, call->model->model, &call->text, 1,
-                                    NULL, NULL, NULL, job, err);
+                                    &options, NULL, NULL, job, err);
 }
 
 static void append_entity(sqlite3_str *json, const rmr_entity *entity)

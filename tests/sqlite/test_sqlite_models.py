@@ -13,7 +13,7 @@ from conftest import SqlError, insert_statement
 
 COLUMNS = [
     "name", "path", "dtype", "sha256", "pooling", "task", "adapter",
-    "architecture",
+    "windows", "stride", "architecture",
     "dim", "max_tokens", "normalize", "similarity", "bytes", "parameters", "texts",
     "truncated",
 ]
@@ -32,8 +32,8 @@ def test_row_says_what_the_model_is(sql, insert, model_dir):
     assert 90_000_000 < row.pop("bytes") < 91_000_000
     assert row == {
         "name": "minilm", "path": str(model_dir), "dtype": "f32",
-        "sha256": None, "task": "embed", "adapter": None, "architecture": "bert", "dim": 384,
-        "max_tokens": 256, "pooling": "mean", "normalize": 1,
+        "sha256": None, "task": "embed", "adapter": None, "windows": 0,
+        "stride": 0, "architecture": "bert", "dim": 384, "max_tokens": 256, "pooling": "mean", "normalize": 1,
         "similarity": "cosine", "texts": 0,
         "truncated": 0,
     }
@@ -228,7 +228,17 @@ VALUES = "INSERT INTO remora_models({columns}) VALUES ({values})"
          "model.safetensors has SHA-256 "),
         ("name, path, dim", "'m', '/m', 384",
          "dim is read from the model: give name, path and if needed dtype, "
-         "sha256, pooling, task and adapter"),
+         "sha256, pooling, task, adapter, windows and stride"),
+        ("name, path, windows", "'m', '{model}', '1'",
+         "windows must be INTEGER, not TEXT"),
+        ("name, path, windows", "'m', '{model}', 2",
+         "windows must be from 0 to 1, not 2"),
+        ("name, path, windows, stride", "'m', '{model}', 1, -1",
+         "stride must be from 0 to 4294967295, not -1"),
+        ("name, path, windows, stride", "'m', '{model}', 1, 1.5",
+         "stride must be INTEGER, not REAL"),
+        ("name, path, stride", "'m', '{model}', 1",
+         "stride is that of windows: give windows = 1, too"),
         ("name, path, adapter", "'m', '{model}', 7",
          "adapter must be TEXT, not INTEGER"),
         ("name, path, adapter", "'m', '{model}', '/none'",

@@ -220,6 +220,41 @@ def test_adapters_of_one_model_are_models(sql, models, tmp_path, command):
             row["embedding"] for row in wanted]
 
 
+@pytest.mark.parametrize("name, given, arguments, read", [
+    ("nli", "classify_json({})", ["classify"], lambda row: {
+        key: row[key] for key in ("labels", "scores")}),
+    ("ranker", "'[' || rerank_score('hello', {}) || ']'",
+     ["rerank", "--query", "hello"], lambda row: pytest.approx([row["score"]])),
+    ("tagger", "entities({})", ["ner"], lambda row: row["entities"]),
+    ("tiny", "embed_to_json(embed({}))", ["embed"],
+     lambda row: row["embedding"]),
+])
+def test_windows_are_those_of_the_command(
+        sql, models, command, name, given, arguments, read):
+    long = "fish the river 7 a " * 20
+    call = f"SELECT {given.format(quoted(long))} AS v"
+    insert = ("INSERT INTO remora_models(name, path, windows, stride) VALUES "
+              f"('m', '{models[name]}', 1, 3)")
+    rows = sql.query(insert, call, "SELECT windows, stride, truncated FROM "
+                                   "remora_models")
+    assert rows == [[1, 3, 0]]
+    kind, *options = arguments
+    row, = command(kind, models[name], *options, "--windows", "--stride", "3",
+                   texts=[long])
+    [[found]] = sql.query(insert, call)
+    assert json.loads(found) == read(row)
+    [[cut]] = sql.query(insert_statement("m", models[name]), call)
+    assert json.loads(cut) != read(row)
+
+
+def test_a_stride_that_goes_nowhere(sql, models):
+    with pytest.raises(SqlError, match="embed: a stride of 30 tokens is not "
+                                       "below the 30"):
+        sql.query("INSERT INTO remora_models(name, path, windows, stride) "
+                  f"VALUES ('m', '{models['tiny']}', 1, 30)",
+                  "SELECT embed('" + "fish " * 31 + "')")
+
+
 def test_task_may_be_given(sql, models):
     path = models["nli"]
     assert sql.query(
