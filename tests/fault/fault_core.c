@@ -68,6 +68,10 @@ static void counted_free(void *block)
 
 enum { HIDDEN = 24, TEXTS = 3 };
 
+/* 40 tokens, of which a model takes 30. */
+#define TEN "fish fish fish fish fish fish fish fish fish fish "
+#define LONG_TEXT TEN TEN TEN TEN
+
 static tiny_model *tiny;
 static rmr_model *model;
 static rmr_text texts[TEXTS];
@@ -256,6 +260,15 @@ static rmr_status request_floats(uint64_t nth, int forever)
                    nth, forever);
 }
 
+/* The second text is of two windows. */
+static rmr_status request_windows(uint64_t nth, int forever)
+{
+    return request(rmr_http_embeddings_start,
+                   "{\"model\":\"tiny\",\"input\":[\"the card\",\"" LONG_TEXT
+                   "\"],\"windows\":true,\"stride\":2}",
+                   nth, forever);
+}
+
 static rmr_status request_base64(uint64_t nth, int forever)
 {
     return request(rmr_http_embeddings_start,
@@ -311,6 +324,9 @@ static void http_embeddings(void **state)
     unsigned count = fail_each(request_floats, 0);
     assert_in_range(count, 15, 100);
     assert_int_equal(fail_each(request_floats, 1), count);
+    count = fail_each(request_windows, 0);
+    assert_in_range(count, 20, 120);
+    assert_int_equal(fail_each(request_windows, 1), count);
     count = fail_each(request_base64, 0);
     assert_in_range(count, 15, 100);
     assert_int_equal(fail_each(request_base64, 1), count);
@@ -533,6 +549,29 @@ static void heads(void **state)
 
 static rmr_model *tasked;
 static int tasked_of_tokens;
+static int with_windows; /* of a long text, behind a prompt */
+
+static rmr_status start_windows(rmr_engine *engine, const rmr_model_info *info,
+                                rmr_job **job, rmr_error *err)
+{
+    rmr_text both[] = {text_of(LONG_TEXT), texts[0]};
+    rmr_embed_options embed;
+    rmr_classify_options classify;
+    rmr_rerank_options rerank;
+    rmr_embed_options_init(&embed);
+    rmr_classify_options_init(&classify);
+    rmr_rerank_options_init(&rerank);
+    embed.windows = classify.windows = rerank.windows = 1;
+    embed.prompt = texts[0];
+    if (info->num_labels == 1)
+        return rmr_rerank_start(engine, tasked, texts[0], both, 2, &rerank,
+                                NULL, NULL, job, err);
+    if (info->num_labels)
+        return rmr_classify_start(engine, tasked, both, 2, &classify, NULL,
+                                  NULL, job, err);
+    return rmr_embed_start(engine, tasked, both, 2, &embed, NULL, NULL, job,
+                           err);
+}
 
 /* What the model was opened for; of the embedder and of a model with one label,
  * zero-shot and reranking. */
@@ -545,6 +584,8 @@ static rmr_status start_task(rmr_engine *engine, rmr_zero_shot **zero_shot,
     rmr_embed_tokens_options_init(&tokens_options);
     tokens_options.prompt = texts[0];
     rmr_model_get_info(tasked, &info);
+    if (with_windows)
+        return start_windows(engine, &info, job, err);
     const rmr_text masked[] = {{"the [MASK] [MASK]", 17}, {"[MASK]", 6}};
     if (info.task == RMR_TASK_FILL_MASK)
         return rmr_fill_mask_start(engine, tasked, masked, 2, NULL, NULL, NULL,
@@ -610,6 +651,24 @@ static void fail_task(rmr_task task, const tiny_options *options)
     assert_int_equal(fail_each(run_task, 1), count);
     rmr_model_release(tasked);
     tiny_model_free(headed);
+}
+
+static void windows(void **state)
+{
+    (void)state;
+    static const char classifier[] = "BertForSequenceClassification";
+    with_windows = 1;
+    fail_task(RMR_TASK_EMBED, &(tiny_options){.hidden_size = HIDDEN});
+    fail_task(RMR_TASK_CLASSIFY,
+              &(tiny_options){.head = classifier,
+                              .num_labels = 1,
+                              .max_position_embeddings = 32,
+                              .config = ", \"num_labels\": 1"});
+    fail_task(RMR_TASK_CLASSIFY,
+              &(tiny_options){.head = classifier,
+                              .max_position_embeddings = 32,
+                              .config = ", \"num_labels\": 3"});
+    with_windows = 0;
 }
 
 static void tasks(void **state)
@@ -906,6 +965,7 @@ int main(void)
         cmocka_unit_test(tasks),
         cmocka_unit_test(rerankers),
         cmocka_unit_test(fillers),
+        cmocka_unit_test(windows),
         cmocka_unit_test(modules),
         cmocka_unit_test(static_embeddings),
         cmocka_unit_test(a_job_allocates_five_blocks),
