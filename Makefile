@@ -440,6 +440,8 @@ parity: check-parity $(REFERENCE) $(TOKENIZERS)
 	$(REFERENCE_PYTHON) tests/parity/make_sentences.py --check
 	$(REFERENCE_PYTHON) tests/parity/make_statics.py --check
 	$(REFERENCE_PYTHON) tests/parity/make_words.py --check
+	$(REFERENCE_PYTHON) tests/parity/make_windows.py $(MINILM) \
+		$(dir $(MINILM))nli-deberta-v3-xsmall --check
 
 # Each target for SECONDS, from the committed corpus; what it finds new stays
 # in build/fuzz/corpus, what breaks a promise in build/fuzz.
