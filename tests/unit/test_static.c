@@ -324,6 +324,37 @@ static void test_cuts(void **state)
     tiny_model_free(tiny);
 }
 
+/* There is nothing between tokens that windows could cut: the mean of all. */
+static void test_windows(void **state)
+{
+    (void)state;
+    const char *const more[] = {",\"max_length\":2", ",\"max_length\":null"};
+    rmr_text text = {"a b     c a b", 13};
+    rmr_text_result result;
+    rmr_error err = {0};
+    rmr_embed_options options;
+    float vectors[2][SIZE];
+    rmr_embed_options_init(&options);
+    options.windows = 1;
+    for (int i = 0; i < 2; i++) {
+        tiny_model *tiny = model2vec(more[i]);
+        rmr_engine *engine = start_engine(1);
+        rmr_model *model;
+        expect_ok(open_tiny(tiny, &model, &err), &err);
+        expect_ok(rmr_embed(engine, model, &text, 1, &options, vectors[i],
+                            &result, &err),
+                  &err);
+        assert_int_equal(result.tokens, 5);
+        assert_int_equal(result.windows, i ? 1 : 3);
+        assert_int_equal(result.truncated, 0);
+        rmr_engine_stop(engine);
+        rmr_model_release(model);
+        tiny_model_free(tiny);
+    }
+    for (int d = 0; d < SIZE; d++)
+        assert_float_equal(vectors[0][d], vectors[1][d], 1e-6);
+}
+
 static void test_a_text_without_tokens(void **state)
 {
     (void)state;
@@ -413,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_modules_that_are_not_run),
         cmocka_unit_test(test_limit_of_the_tokenizer),
         cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_windows),
         cmocka_unit_test(test_a_text_without_tokens),
         cmocka_unit_test(test_tokens_are_without_special_ones),
         cmocka_unit_test(test_vectors_of_tokens_are_refused),

@@ -11,8 +11,8 @@
 
 enum { DIM = 24, LETTERS = 100, MAX_TOKENS = 32, MOST_WINDOWS = 64 };
 
-static tiny_model *tinies[3];
-static rmr_model *embedder, *classifier, *ranker;
+static tiny_model *tinies[4];
+static rmr_model *embedder, *prompted, *classifier, *ranker;
 static rmr_engine *engine;
 static char letters[2 * LETTERS]; /* a word, and a token, each */
 
@@ -42,7 +42,11 @@ static int open_models(void **state)
                                        .max_position_embeddings = MAX_TOKENS});
     tiny_write_text(tinies[0]->directory, "config_sentence_transformers.json",
                     "{\"prompts\": {\"query\": \"b c d \"}}");
+    tinies[3] = tiny_model_new(&(tiny_options){.hidden_size = DIM});
+    tiny_write_text(tinies[3]->directory, "1_Pooling/config.json",
+                    "{\"pooling_mode\": \"mean\", \"include_prompt\": false}");
     embedder = open_for(RMR_TASK_EMBED, tinies[0]);
+    prompted = open_for(RMR_TASK_EMBED, tinies[3]);
     classifier = open_for(RMR_TASK_CLASSIFY, tinies[1]);
     ranker = open_for(RMR_TASK_CLASSIFY, tinies[2]);
     engine = start_engine(2);
@@ -59,9 +63,10 @@ static int close_models(void **state)
     (void)state;
     rmr_engine_stop(engine);
     rmr_model_release(embedder);
+    rmr_model_release(prompted);
     rmr_model_release(classifier);
     rmr_model_release(ranker);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         tiny_model_free(tinies[i]);
     return 0;
 }
@@ -94,7 +99,7 @@ static size_t chunk(uint32_t max_tokens, uint32_t overlap, rmr_text *parts)
 }
 
 /* The mean of the parts' vectors of full length, then as `options` has it. */
-static void expect_mean(const rmr_text *parts, size_t count,
+static void expect_mean(rmr_model *model, const rmr_text *parts, size_t count,
                         rmr_embed_options options, float *mean)
 {
     uint32_t dim = options.dimensions ? options.dimensions : DIM;
@@ -103,9 +108,9 @@ static void expect_mean(const rmr_text *parts, size_t count,
     options.windows = 0;
     options.stride = options.dimensions = 0;
     rmr_error err = {0};
-    expect_ok(rmr_embed(engine, embedder, parts, count, &options, vectors, NULL,
-                        &err),
-              &err);
+    expect_ok(
+        rmr_embed(engine, model, parts, count, &options, vectors, NULL, &err),
+        &err);
     for (size_t i = 0; i < count; i++) {
         double weight = (double)(parts[i].len / 2 + 1);
         total += weight;
@@ -120,7 +125,8 @@ static void expect_mean(const rmr_text *parts, size_t count,
         mean[d] = (float)(sums[d] / sqrt(square));
 }
 
-static void check_mean(const rmr_embed_options *options, uint32_t max_tokens)
+static void check_mean_of(rmr_model *model, const rmr_embed_options *options,
+                          uint32_t max_tokens)
 {
     rmr_text text = text_of(letters), parts[MOST_WINDOWS];
     size_t count = chunk(max_tokens, options->stride, parts);
@@ -129,14 +135,19 @@ static void check_mean(const rmr_embed_options *options, uint32_t max_tokens)
     rmr_text_result result;
     rmr_error err = {0};
     expect_ok(
-        rmr_embed(engine, embedder, &text, 1, options, vector, &result, &err),
+        rmr_embed(engine, model, &text, 1, options, vector, &result, &err),
         &err);
-    expect_mean(parts, count, *options, expected);
+    expect_mean(model, parts, count, *options, expected);
     for (size_t d = 0; d < dim; d++)
         assert_float_equal(vector[d], expected[d], 1e-6);
     assert_int_equal(result.windows, count);
     assert_int_equal(result.truncated, 0);
     assert_true(result.tokens >= LETTERS + 2 * count);
+}
+
+static void check_mean(const rmr_embed_options *options, uint32_t max_tokens)
+{
+    check_mean_of(embedder, options, max_tokens);
 }
 
 static rmr_embed_options windowed(void)
@@ -167,6 +178,15 @@ static void each_window_has_the_prompt(void **state)
     rmr_embed_options options = windowed();
     options.prompt_name = "query";
     check_mean(&options, MAX_TOKENS - 3);
+}
+
+static void pooling_leaves_each_prompt_out(void **state)
+{
+    (void)state;
+    rmr_embed_options options = windowed();
+    options.prompt = text_of("b c d ");
+    options.stride = 2;
+    check_mean_of(prompted, &options, MAX_TOKENS - 3);
 }
 
 static void a_short_text_has_the_same_bits(void **state)
@@ -367,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_vector_is_the_mean),
         cmocka_unit_test(each_window_has_the_prompt),
+        cmocka_unit_test(pooling_leaves_each_prompt_out),
         cmocka_unit_test(a_short_text_has_the_same_bits),
         cmocka_unit_test(a_label_has_its_best_score),
         cmocka_unit_test(a_document_has_its_best_score),
