@@ -656,7 +656,7 @@ typedef struct rmr_rerank_options {
     int windows;     /* 1: the whole of a long document, in windows, each with
                       * the query: its score is the best among theirs; default
                       * 0: both are cut. TOO_LONG for a query that leaves no
-                      * room for a document */
+                      * room for a document; UNSUPPORTED for a decoder */
     uint32_t stride; /* tokens that a window has in common with the next;
                       * default 0 */
 } rmr_rerank_options;

@@ -557,13 +557,13 @@ static rmr_status read_sparse_module(reader *r, rmr_json_source entry,
         status = rmr_json_get_string(entry, "path", "", &path, r->err);
     if (status)
         return status;
-    if (index == 0 && is_module(type, "MLMTransformer") && !*path) {
+    if (index == 0 && rmr_module_is(type, "MLMTransformer") && !*path) {
         r->default_task = r->task;
         return RMR_OK;
     }
-    if (index == 0 && is_module(type, "Transformer") && !*path)
+    if (index == 0 && rmr_module_is(type, "Transformer") && !*path)
         return RMR_OK;
-    if (index == 1 && is_module(type, "SpladePooling") &&
+    if (index == 1 && rmr_module_is(type, "SpladePooling") &&
         rmr_path_is_inside(path))
         return read_module_file(r, path, &pooling, RMR_OK);
     return rmr_fail(r->err, RMR_ERR_UNSUPPORTED,
@@ -615,7 +615,7 @@ static rmr_status find_splade_pooling(reader *r, rmr_json_source source)
 {
     const json_t *second = json_array_get(source.object, 1);
     const char *type = json_string_value(json_object_get(second, "type"));
-    r->is_sparse = type && is_module(type, "SpladePooling");
+    r->is_sparse = type && rmr_module_is(type, "SpladePooling");
     return RMR_OK;
 }
 

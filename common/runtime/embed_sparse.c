@@ -86,7 +86,7 @@ rmr_status rmr_embed_sparse_start(rmr_engine *engine, rmr_model *model,
     *out = NULL;
     rmr_embed_sparse_options_init(&full);
     rmr_read_options(&full, options);
-    rmr_status status = rmr_task_new(&job, done, user, err);
+    rmr_status status = rmr_task_new(&job, 0, done, user, err);
     if (status)
         return status;
     status = rmr_job_set_embed_sparse(job, model, texts, count, &full, &error);

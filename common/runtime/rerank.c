@@ -51,6 +51,11 @@ static const rmr_job_task rerank_task = {finish, destroy};
 static rmr_status check_model(const rmr_model *model,
                               const rmr_rerank_options *options, rmr_error *err)
 {
+    if (model->answer && options->windows) {
+        return rmr_fail(err, RMR_ERR_UNSUPPORTED,
+                        "%s: a decoder that reranks reads no windows",
+                        model->path);
+    }
     if (model->answer)
         return RMR_OK;
     if (options->instruction.data) {

@@ -400,6 +400,12 @@ static void test_other_tasks_are_refused(void **state)
                    &err, RMR_ERR_UNSUPPORTED, "no labels", "reranks");
     expect_failure(rmr_zero_shot_new(&zero_shot, model, &label, 1, NULL, &err),
                    &err, RMR_ERR_UNSUPPORTED, directory, "entailment");
+    rmr_rerank_options options;
+    rmr_rerank_options_init(&options);
+    options.windows = 1;
+    expect_failure(rmr_rerank_start(engine, model, text, &text, 1, &options,
+                                    NULL, NULL, &job, &err),
+                   &err, RMR_ERR_UNSUPPORTED, directory, "reads no windows");
     rmr_model_release(model);
     tiny_remove_directory(directory);
     /* A cross-encoder is told nothing. */
@@ -407,8 +413,7 @@ static void test_other_tasks_are_refused(void **state)
         tiny_model_new(&(tiny_options){.head = "BertForSequenceClassification",
                                        .num_labels = 1,
                                        .config = ", \"num_labels\": 1"});
-    rmr_rerank_options options;
-    rmr_rerank_options_init(&options);
+    options.windows = 0;
     options.instruction = text;
     model = open_reranker(tiny->directory);
     expect_failure(rmr_rerank_start(engine, model, text, &text, 1, &options,

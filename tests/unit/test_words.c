@@ -58,7 +58,8 @@ static rmr_status find(const tiny_model *tiny, uint32_t *id, rmr_error *err)
     rmr_model *model;
     rmr_model_options_init(&options);
     options.task = RMR_TASK_FILL_MASK;
-    rmr_status status = rmr_model_load(&model, tiny->directory, &options, err);
+    rmr_status status =
+        rmr_model_load(&model, tiny->directory, &options, NULL, err);
     if (!status)
         *id = model->mask;
     rmr_model_unload(model);
@@ -149,7 +150,8 @@ static rmr_status open_sparse(const tiny_model *tiny, rmr_error *err)
     rmr_model *model;
     rmr_model_options_init(&options);
     options.task = RMR_TASK_EMBED_SPARSE;
-    rmr_status status = rmr_model_load(&model, tiny->directory, &options, err);
+    rmr_status status =
+        rmr_model_load(&model, tiny->directory, &options, NULL, err);
     rmr_model_unload(model);
     return status;
 }
