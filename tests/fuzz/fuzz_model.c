@@ -102,8 +102,12 @@ static void run(const rmr_model *model)
     const rmr_batch batch = {ids, type_ids, cu_seqlens, 2, count + 1, count};
     float *values = malloc(2 * hidden * sizeof *values);
     CHECK(values != NULL);
-    rmr_vector vectors[] = {{hidden, RMR_UNIT_AFTER_CUT, 0, values, 0},
-                            {hidden, RMR_UNIT_NEVER, 0, values + hidden, 0}};
+    rmr_vector vectors[] = {{.dimensions = hidden,
+                             .normalize = RMR_UNIT_AFTER_CUT,
+                             .values = values},
+                            {.dimensions = hidden,
+                             .normalize = RMR_UNIT_NEVER,
+                             .values = values + hidden}};
     CHECK(
         !rmr_model_run(model, &batch, vectors, &workspace, never, NULL, &err));
     for (size_t s = 0; s < 2; s++) {
