@@ -65,7 +65,7 @@ struct rmr_job {
     const rmr_window *windows; /* [count], or NULL */
     const rmr_token *tokens;
     const struct rmr_sequences *sequences; /* where they are kept, or NULL */
-    rmr_windows *long_texts; /* owned; NULL: they are cut */
+    rmr_windows *long_texts;               /* owned; NULL: they are cut */
     size_t per_text;     /* sequences for each of the caller's texts, in turn */
     rmr_vector *vectors; /* [count] */
     float *values;       /* that they lie in: [count, dim] of texts and pairs */
